@@ -1,0 +1,100 @@
+"""What happened in one call, as timestamped facts: the contract between running a call and measuring it.
+
+Running a call writes a trace; measures, link and report only read it, so they can be run again on last
+month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kind` first.
+
+| kind | fields beside `at` |
+|---|---|
+| `call.dialled` | target, sip_call_id, correlation_id, scenario, agent |
+| `call.ringing` | status |
+| `call.answered` | status |
+| `call.rejected` | status, reason |
+| `call.cancelled` | why |
+| `call.timed_out` | stage |
+| `call.ended` | by (`caller`, `agent`, `network`), reason |
+| `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer |
+| `media.started` | local, remote, codec |
+| `media.first_packet` | source |
+| `media.report` | the fields of `MediaStatistics` |
+| `caller.speech_started` | step, text, barge_in |
+| `caller.speech_ended` | step, speech_ended_at (last voiced sample left the port), interrupted |
+| `caller.digits` | step, digits |
+| `caller.gave_up` | step, waited_s, why |
+| `agent.speech_started`, `agent.speech_stopped` | (none; `at` is the kernel's arrival time) |
+| `agent.digit` | digit, duration_s |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuner_sipbridge.errors import FileError
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One fact of a call.
+
+    Attributes:
+        at: Unix time in seconds.
+        kind: dotted name out of the module's table.
+        fields: JSON values; which ones is fixed by the kind.
+    """
+
+    at: float
+    kind: str
+    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_json(self) -> str:
+        """The event as one line of JSON."""
+        return json.dumps({"at": round(self.at, 6), "kind": self.kind, **self.fields}, ensure_ascii=False)
+
+
+@dataclass(slots=True)
+class Trace:
+    """The events of one call in the order in which they were noted."""
+
+    events: list[TraceEvent] = field(default_factory=list[TraceEvent])
+
+    def note(self, kind: str, *, at: float, **fields: Any) -> None:
+        """Append one event; `at` is Unix time in seconds."""
+        self.events.append(TraceEvent(at, kind, fields))
+
+    def of(self, *kinds: str) -> Iterator[TraceEvent]:
+        """The events of the given kinds, in order."""
+        return (event for event in self.events if event.kind in kinds)
+
+    def first(self, *kinds: str) -> TraceEvent | None:
+        """The first event of one of the given kinds, or None."""
+        return next(self.of(*kinds), None)
+
+    def last(self, *kinds: str) -> TraceEvent | None:
+        """The last event of one of the given kinds, or None."""
+        return next((event for event in reversed(self.events) if event.kind in kinds), None)
+
+    def write(self, path: Path) -> None:
+        """Write the trace to `path` as JSON Lines, sorted by time."""
+        ordered = sorted(self.events, key=lambda event: event.at)
+        path.write_text("".join(event.to_json() + "\n" for event in ordered), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Trace:
+        """Read a trace back.
+
+        Raises:
+            FileError: a line is not an object with `at` and `kind`.
+        """
+        return cls(list(_parse(path.read_text(encoding="utf-8").splitlines(), file=str(path))))
+
+
+def _parse(lines: Iterable[str], *, file: str) -> Iterator[TraceEvent]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            fields = json.loads(line)
+            yield TraceEvent(float(fields.pop("at")), str(fields.pop("kind")), fields)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise FileError(f"not a trace event: {error}", file=file, line=number) from error
