@@ -1,1 +1,1 @@
-"""tuner_sipbridge."""
+"""One call as a pure machine: the UAC half, the UAS half, and what happens to them."""
