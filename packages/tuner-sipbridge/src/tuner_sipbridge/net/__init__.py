@@ -1,1 +1,1 @@
-"""tuner_sipbridge."""
+"""The only part that touches sockets, clocks, randomness and processes."""

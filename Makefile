@@ -1,0 +1,44 @@
+# Two commands matter: `make demo` and `make test`. Both build .venv first, from names and versions in constraints.txt.
+.PHONY: demo test check fix bench build setup sipp clean help
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+READY := .venv/.ready
+PACKAGES := packages/tuner-core packages/tuner-livekit packages/tuner-pipecat packages/tuner-sipbridge
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(READY): constraints.txt pyproject.toml $(PACKAGES:=/pyproject.toml) tools/setup.sh
+	@sh tools/setup.sh
+	@touch $(READY)
+
+setup: $(READY) ## build .venv
+
+demo: $(READY) ## the whole loop, offline: simulated calls into real agents, posted, linked, reported (out/demo)
+	@$(BIN)/tuner-sipbridge demo --out out/demo
+
+test: $(READY) sipp ## all tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## ruff, pyright strict, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-cache
+
+fix: $(READY) ## let ruff mend and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) sipp ## CPU, calls per core and pacing beside the peers
+	@$(BIN)/python -m bench
+
+build: $(READY) ## the four wheels, built and installed into a clean environment (dist)
+	@$(BIN)/python tools/build.py
+
+sipp:
+	@sh tools/ensure-sipp.sh
+
+clean: ## remove what the commands above made
+	rm -rf .venv out dist

@@ -1,0 +1,49 @@
+"""Random identifiers, from the system's source. The pure machines get them injected."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+
+_BASE62 = string.digits + string.ascii_letters
+_MAGIC_COOKIE = "z9hG4bK"
+
+
+def _base62(length: int) -> str:
+    return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+class RandomIds:
+    """Identifiers of SIP messages: unique over space and time, as RFC 3261 §8.1.1 and §19.3 ask."""
+
+    def branch(self) -> str:
+        """A Via branch with the magic cookie of RFC 3261 §8.1.1.7."""
+        return _MAGIC_COOKIE + _base62(16)
+
+    def tag(self) -> str:
+        """A From or To tag: 71 bits, more than the 32 that RFC 3261 §19.3 asks for."""
+        return _base62(12)
+
+    def cnonce(self) -> str:
+        """A client nonce for digest credentials (RFC 7616 §3.4)."""
+        return secrets.token_hex(8)
+
+    def session_id(self) -> int:
+        """A session id for the SDP origin line (RFC 8866 §5.2), below 2**53."""
+        return secrets.randbits(53)
+
+
+def new_sip_call_id() -> str:
+    """A Call-ID of our making: 27 base62 characters (160 bits), no host part."""
+    return _base62(27)
+
+
+def new_correlation_id() -> str:
+    """A value for X-Correlation-Id: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def new_nonce() -> str:
+    """A server nonce for digest challenges (RFC 7616 §3.3)."""
+    return secrets.token_hex(16)
