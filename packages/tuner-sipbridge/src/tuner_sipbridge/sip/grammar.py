@@ -1,0 +1,205 @@
+"""The pieces of RFC 3261 §25.1 that several headers share: tokens, quoted strings, lists and parameters.
+
+Only ASCII space, tab, letters and digits count here. `str.strip`, `str.isdigit` and the classes `\\s` and `\\d`
+also take Unicode's, which SIP does not know, so none of them is used bare.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
+
+Params: TypeAlias = tuple[tuple[str, str | None], ...]
+"""Parameters in order of appearance; values as on the wire (quotes and escapes kept), None for a bare name."""
+
+WHITESPACE = " \t"
+
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_MUST_ESCAPE = re.compile(r'[\x00-\x08\x0b-\x1f\x7f"\\]')
+_PARAM_VALUE = re.compile(r'[^\x00-\x20\x7f,;<>"]+')
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?")
+_STOPS = {separator: re.compile(rf'["<{separator}]') for separator in ",;"}
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` is a token: not empty, and every character is one of those RFC 3261 §25.1 lists."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def decimal(text: str, *, below: int) -> int | None:
+    """The number that the ASCII digits of `text` write, or None when it is not one or not less than `below`."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 40:
+        return None
+    number = int(text)
+    return number if number < below else None
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is a host name, an IPv4 address, or an IPv6 address without brackets.
+
+    Wider than the ABNF where networks are: a last label may begin with a digit and underscores are allowed,
+    because container networks have both.
+    """
+    if ":" not in text:
+        return _HOST_NAME.fullmatch(text) is not None
+    try:
+        return "%" not in text and ipaddress.IPv6Address(text) is not None
+    except ValueError:
+        return False
+
+
+def split_host_port(text: str) -> tuple[str, int | None] | None:
+    """`host[:port]` as host without brackets and port, or None when it is not one; spaces around ":" pass."""
+    host, _, rest = text.partition("]") if text.startswith("[") else ("", "", text)
+    if host:
+        host = host[1:]
+        colon, port = rest.strip(WHITESPACE)[:1], rest.strip(WHITESPACE)[1:]
+        if ":" not in host or (rest.strip(WHITESPACE) and colon != ":"):
+            return None
+    else:
+        host, colon, port = (part.strip(WHITESPACE) for part in rest.partition(":"))
+    if not is_host(host):
+        return None
+    if not colon:
+        return host, None
+    number = decimal(port.strip(WHITESPACE), below=65536)
+    return (host, number) if number else None
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands in a URI or Via: an IPv6 address in brackets, anything else as it is."""
+    return f"[{host}]" if ":" in host else host
+
+
+def split_outside(text: str, separator: str) -> list[str]:
+    r"""Split at every `separator` that stands neither in a quoted string nor between `<` and `>`.
+
+    Args:
+        text: a header value.
+        separator: `","` or `";"`.
+
+    Returns:
+        The parts without space around them; one empty part for an empty text.
+
+    Raises:
+        RemoteProtocolError: a quote or a `<` is never closed.
+    """
+    if separator not in text:
+        return [text.strip(WHITESPACE)]
+    parts: list[str] = []
+    start = position = 0
+    stops = _STOPS[separator]
+    while stop := stops.search(text, position):
+        if stop[0] == separator:
+            parts.append(text[start : stop.start()].strip(WHITESPACE))
+            start = position = stop.end()
+        else:
+            position = end_of_enclosed(text, stop.start())
+    parts.append(text[start:].strip(WHITESPACE))
+    return parts
+
+
+def end_of_enclosed(text: str, start: int) -> int:
+    """Where the quoted string or the `<…>` that begins at `start` ends (index behind it).
+
+    Raises:
+        RemoteProtocolError: it does not end.
+    """
+    if text[start] == '"':
+        quoted = _QUOTED.match(text, start)
+        if quoted is None:
+            raise RemoteProtocolError(f"position {start}: the quote is never closed")
+        return quoted.end()
+    end = text.find(">", start)
+    if end < 0:
+        raise RemoteProtocolError(f'position {start}: "<" is never closed')
+    return end + 1
+
+
+def quote(text: str) -> str:
+    """`text` as a quoted string.
+
+    Raises:
+        LocalProtocolError: it has a line break, which no quoted string can carry.
+    """
+    if "\r" in text or "\n" in text:
+        raise LocalProtocolError("a quoted string cannot have a line break")
+    return f'"{_MUST_ESCAPE.sub(lambda match: chr(92) + match[0], text)}"'
+
+
+def unquote(text: str) -> str:
+    """What a quoted string says; a text without quotes is given back as it is."""
+    if len(text) < 2 or not text.startswith('"'):
+        return text
+    return _ESCAPED.sub(r"\1", text[1:-1])
+
+
+def parse_params(text: str) -> Params:
+    """Parameters of a header: `;tag=8;q=0.3`, from the first semicolon on.
+
+    Raises:
+        RemoteProtocolError: something else stands there, or a parameter is empty or not well formed.
+    """
+    text = text.strip(WHITESPACE)
+    if not text:
+        return ()
+    if not text.startswith(";"):
+        raise RemoteProtocolError(f'";" expected before the parameters, found "{text[0]}"')
+    params: list[tuple[str, str | None]] = []
+    for part in split_outside(text[1:], ";"):
+        name, equals, value = part.partition("=")
+        params.append((name.rstrip(WHITESPACE), value.lstrip(WHITESPACE) if equals else None))
+    try:
+        check_params(params)
+    except LocalProtocolError as error:
+        raise RemoteProtocolError(str(error)) from None
+    return tuple(params)
+
+
+def check_params(params: Iterable[tuple[str, str | None]]) -> None:
+    """Say no to header parameters that would not be read back as they are.
+
+    Raises:
+        LocalProtocolError: a name is not a token, or a value needs quotes that it does not have.
+    """
+    for name, value in params:
+        if not is_token(name):
+            raise LocalProtocolError(f'parameter name "{name}" is not a token' if name else "empty parameter")
+        if value is not None and not (_PARAM_VALUE.fullmatch(value) or _is_quoted_string(value)):
+            raise LocalProtocolError(f'value of parameter "{name}" is empty or needs quotes')
+
+
+def write_params(params: Params) -> str:
+    """Parameters as on the wire, each with its semicolon; empty for none."""
+    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+
+
+def param_of(params: Params, name: str) -> str | None:
+    """Value of the first parameter called `name` (any case), without quotes; empty for a bare name, None if absent."""
+    wanted = name.lower()
+    for present, value in params:
+        if present.lower() == wanted:
+            return unquote(value) if value is not None else ""
+    return None
+
+
+def changed_params(params: Params, changes: Iterable[tuple[str, str | None]]) -> Params:
+    """`params` with each of `changes` put in place of the parameter of that name, or behind the others."""
+    changed = list(params)
+    for name, value in changes:
+        places = [place for place, (present, _) in enumerate(changed) if present.lower() == name.lower()]
+        if places:
+            changed[places[0]] = (changed[places[0]][0], value)
+        else:
+            changed.append((name, value))
+    return tuple(changed)
+
+
+def _is_quoted_string(text: str) -> bool:
+    return "\r" not in text and "\n" not in text and _QUOTED.fullmatch(text) is not None

@@ -1,0 +1,231 @@
+"""SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966), and any other scheme as an opaque text.
+
+A URI keeps its escapes as they came, because a remote target must go back letter by letter; `unescaped_user`
+gives the user as a person reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote
+
+from tuner_sipbridge.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from tuner_sipbridge.sip.grammar import (
+    Params,
+    bracketed,
+    changed_params,
+    is_host,
+    param_of,
+    split_host_port,
+    write_params,
+)
+
+_ESCAPE = r"%[0-9A-Fa-f]{2}"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+# "#" is not in the ABNF of `user`, but telephones send it bare in feature codes.
+_USER = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|{_ESCAPE})+")
+_PASSWORD = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|{_ESCAPE})*")
+_TEL_NUMBER = re.compile(r"\+?[0-9A-Fa-f*#\-.()]+")
+_PARAM_NAME = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$`]|{_ESCAPE})+")
+_PARAM_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$,=^`{{|}}]|{_ESCAPE})+")
+_HEADER_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$,;=]|{_ESCAPE})*")
+_OPAQUE = re.compile(r'[^\x00-\x20\x7f<>"]+')
+_SIP_SCHEMES = frozenset({"sip", "sips"})
+_USER_SAFE = "-_.!~*'()&=+$,;?/"
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """One URI.
+
+    Attributes:
+        scheme: in lower case, `"sip"`, `"sips"`, `"tel"` or another.
+        user: user or number with its escapes, None when the URI names a host only.
+        password: with its escapes, None when absent.
+        host: name or address, IPv6 without brackets; empty for schemes other than sip and sips.
+        port: None when the URI does not say one.
+        params: parameters with their escapes, in order.
+        headers: what follows `?` in a sip URI, as (name, value) with their escapes.
+        opaque: what follows the colon, for schemes other than sip, sips and tel.
+
+    Raises:
+        LocalProtocolError: a part has characters that its place does not allow.
+    """
+
+    scheme: str = "sip"
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    host: str = ""
+    port: int | None = None
+    params: Params = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    opaque: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        problem = _problem_of(self)
+        if problem:
+            raise LocalProtocolError(f"{self.scheme} URI: {problem}")
+
+    @classmethod
+    def parse(cls, text: str, *, error: type[ProtocolError] = RemoteProtocolError) -> Uri:
+        """Read a URI.
+
+        Args:
+            text: the URI without angle brackets or space around it.
+            error: what to raise; `LocalProtocolError` for a URI that the user of this library gave.
+
+        Raises:
+            ProtocolError: of the class `error`; the message tells position and reason.
+        """
+        scheme, colon, rest = text.partition(":")
+        if not colon or not _SCHEME.fullmatch(scheme):
+            raise error('URI, position 0: no scheme, such as "sip:", at the beginning')
+        try:
+            if scheme.lower() in _SIP_SCHEMES:
+                return _parse_sip(scheme.lower(), rest)
+            if scheme.lower() == "tel":
+                number, _, params = rest.partition(";")
+                return cls("tel", number, params=_parse_params(params) if params else ())
+            return cls(scheme.lower(), opaque=rest)
+        except _Misfit as misfit:
+            at = max(text.find(misfit.part, len(scheme) + 1), 0)
+            raise error(f"{scheme.lower()} URI, position {at}: {misfit.reason}") from None
+        except LocalProtocolError as problem:
+            raise error(str(problem)) from None
+
+    def __str__(self) -> str:
+        if self.scheme == "tel":
+            return f"tel:{self.user}{write_params(self.params)}"
+        if self.scheme not in _SIP_SCHEMES:
+            return f"{self.scheme}:{self.opaque}"
+        password = "" if self.password is None else f":{self.password}"
+        userinfo = "" if self.user is None else f"{self.user}{password}@"
+        port = "" if self.port is None else f":{self.port}"
+        headers = "&".join(f"{name}={value}" for name, value in self.headers)
+        return (
+            f"{self.scheme}:{userinfo}{bracketed(self.host)}{port}{write_params(self.params)}"
+            f"{'?' + headers if headers else ''}"
+        )
+
+    @property
+    def is_sip(self) -> bool:
+        """Whether the scheme is sip or sips, so that a SIP element can be reached by it."""
+        return self.scheme in _SIP_SCHEMES
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """Host and port, with the port that holds when none is given: 5061 over TLS, else 5060.
+
+        RFC 3263 looks SRV records up when `port` is None and the host is a name; that is the resolver's part.
+        """
+        secure = self.scheme == "sips" or self.transport == "tls"
+        return self.host, self.port or (5061 if secure else 5060)
+
+    @property
+    def transport(self) -> str | None:
+        """Value of the transport parameter in lower case (it compares without case), None when absent."""
+        value = self.param("transport")
+        return value.lower() if value else None
+
+    @property
+    def unescaped_user(self) -> str:
+        """The user with its escapes undone; empty when there is none."""
+        return unquote(self.user or "", errors="replace")
+
+    def param(self, name: str) -> str | None:
+        """Value of the parameter `name` (any case), empty for a bare name, None when absent."""
+        return param_of(self.params, name)
+
+    def with_params(self, **params: str | None) -> Uri:
+        """The same URI with these parameters changed or added; None makes a bare name: `with_params(lr=None)`."""
+        return replace(self, params=changed_params(self.params, params.items()))
+
+    def without_params(self, *names: str) -> Uri:
+        """The same URI without the parameters of these names (any case)."""
+        dropped = {name.lower() for name in names}
+        return replace(self, params=tuple(pair for pair in self.params if pair[0].lower() not in dropped))
+
+    def as_request_uri(self) -> Uri:
+        """The URI as a Request-URI may be: without headers and the `method` parameter (RFC 3261 §19.1.1, table 1)."""
+        return replace(self.without_params("method"), headers=()) if self.is_sip else self
+
+
+def escape_user(text: str) -> str:
+    """A user name as the user part of a URI: what is not allowed there is escaped."""
+    return quote(text, safe=_USER_SAFE)
+
+
+class _Misfit(Exception):
+    """A part of the URI that cannot be cut further, and why."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        self.part, self.reason = part, reason
+        super().__init__(reason)
+
+
+def _parse_sip(scheme: str, text: str) -> Uri:
+    # The user part may have ";" and "?", so the "@" is looked for first; unescaped it stands nowhere else.
+    userinfo, at, rest = text.rpartition("@")
+    user, colon, password = userinfo.partition(":")
+    rest, question, headers = rest.partition("?")
+    address, semicolon, params = rest.partition(";")
+    host_port = split_host_port(address) if address == address.strip(" \t") else None
+    if host_port is None:
+        raise _Misfit(address, "not a host with an optional port from 1 to 65535")
+    return Uri(
+        scheme,
+        user if at else None,
+        password if colon else None,
+        *host_port,
+        params=_parse_params(params) if semicolon else (),
+        headers=_parse_headers(headers) if question else (),
+    )
+
+
+def _parse_params(text: str) -> Params:
+    params: list[tuple[str, str | None]] = []
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if not name or (equals and not value):
+            raise _Misfit(part, "a parameter has no name or no value")
+        params.append((name, value if equals else None))
+    return tuple(params)
+
+
+def _parse_headers(text: str) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = []
+    for part in text.split("&"):
+        name, equals, value = part.partition("=")
+        if not name or not equals:
+            raise _Misfit(part, 'a header after "?" is not of the form name=value')
+        headers.append((name, value))
+    return tuple(headers)
+
+
+def _problem_of(uri: Uri) -> str:
+    if not _SCHEME.fullmatch(uri.scheme) or uri.scheme != uri.scheme.lower():
+        return "the scheme is not one, in lower case"
+    for name, value in uri.params:
+        if not _PARAM_NAME.fullmatch(name) or not (value is None or _PARAM_VALUE.fullmatch(value)):
+            return f'parameter "{name}" has a character that must be escaped'
+    if uri.scheme == "tel":
+        return "" if uri.user and _TEL_NUMBER.fullmatch(uri.user) else "not a telephone number"
+    if uri.scheme in _SIP_SCHEMES:
+        return _problem_of_sip(uri)
+    return "" if _OPAQUE.fullmatch(uri.opaque) else "empty, or a space or bracket in it"
+
+
+def _problem_of_sip(uri: Uri) -> str:
+    if uri.user is not None and not _USER.fullmatch(uri.user):
+        return "the user is empty or has a character that must be escaped"
+    if uri.password is not None and (uri.user is None or not _PASSWORD.fullmatch(uri.password)):
+        return "the password has a character that must be escaped, or there is no user"
+    if not is_host(uri.host):
+        return f'"{uri.host}" is not a host'
+    if uri.port is not None and not 0 < uri.port < 65536:
+        return f"port {uri.port} is not from 1 to 65535"
+    for name, value in uri.headers:
+        if not name or not _HEADER_VALUE.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            return "a header has a character that must be escaped"
+    return ""
