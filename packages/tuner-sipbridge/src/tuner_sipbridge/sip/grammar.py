@@ -1,7 +1,7 @@
 """The pieces of RFC 3261 §25.1 that several headers share: tokens, quoted strings, lists and parameters.
 
-Only ASCII space, tab, letters and digits count here. `str.strip`, `str.isdigit` and the classes `\\s` and `\\d`
-also take Unicode's, which SIP does not know, so none of them is used bare.
+Only ASCII space, tab, letters and digits count here. `str.strip`, `str.isdigit` and the shorthand classes of
+regular expressions also take Unicode's, which SIP does not know, so none of them is used bare.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 
 Params: TypeAlias = tuple[tuple[str, str | None], ...]
-"""Parameters in order of appearance; values as on the wire (quotes and escapes kept), None for a bare name."""
+"""Parameters in order of appearance; values as on the wire (with quotes and escapes), None for a bare name."""
 
 WHITESPACE = " \t"
 
@@ -33,7 +33,7 @@ def is_token(text: str) -> bool:
 
 
 def decimal(text: str, *, below: int) -> int | None:
-    """The number that the ASCII digits of `text` write, or None when it is not one or not less than `below`."""
+    """The number that the ASCII digits of `text` write; None when it is none, or not less than `below`."""
     if not (text.isascii() and text.isdigit()) or len(text) > 40:
         return None
     number = int(text)
@@ -49,9 +49,10 @@ def is_host(text: str) -> bool:
     if ":" not in text:
         return _HOST_NAME.fullmatch(text) is not None
     try:
-        return "%" not in text and ipaddress.IPv6Address(text) is not None
+        ipaddress.IPv6Address(text)
     except ValueError:
         return False
+    return "%" not in text
 
 
 def split_host_port(text: str) -> tuple[str, int | None] | None:
@@ -181,7 +182,7 @@ def write_params(params: Params) -> str:
 
 
 def param_of(params: Params, name: str) -> str | None:
-    """Value of the first parameter called `name` (any case), without quotes; empty for a bare name, None if absent."""
+    """Value of the first parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
     wanted = name.lower()
     for present, value in params:
         if present.lower() == wanted:

@@ -1,4 +1,4 @@
-"""Header fields: the ordered collection of them, and the values that a user agent reads (RFC 3261 §7.3, §20)."""
+"""Header fields: their ordered collection, and the values that a user agent reads (RFC 3261 §7.3, §20)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Headers:
         return [value for present, _, value in self._fields if present == key]
 
     def elements(self, name: str) -> list[str]:
-        """Elements of a comma-separated header over all its occurrences, such as Via, Route, Supported, Allow.
+        """Elements of a comma-separated header over all its occurrences: Via, Route, Supported, Allow.
 
         Not for headers whose values have commas of their own: WWW-Authenticate, Authorization, Date.
 
@@ -175,8 +175,8 @@ class NameAddr:
     def parse(cls, text: str) -> NameAddr:
         """Read one address, in angle brackets or bare.
 
-        A bare URI ends at the first semicolon: what follows are parameters of the header (RFC 3261 §20). A display
-        name with characters that would need quotes is taken without them, as long as a bracket ends it.
+        A bare URI ends at the first semicolon: what follows are parameters of the header (RFC 3261 §20). A
+        display name with characters that would need quotes is taken without them, as long as a bracket ends it.
 
         Raises:
             RemoteProtocolError: it is not an address.
@@ -213,7 +213,7 @@ class NameAddr:
         return param_of(self.params, "tag") or None
 
     def param(self, name: str) -> str | None:
-        """Value of the header parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
+        """Value of header parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
         return param_of(self.params, name)
 
     def with_tag(self, tag: str) -> NameAddr:
@@ -281,14 +281,14 @@ class Via:
         return decimal(param_of(self.params, "rport") or "", below=65536) or None
 
     def param(self, name: str) -> str | None:
-        """Value of the parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
+        """Value of parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
         return param_of(self.params, name)
 
     def received_from(self, host: str, port: int) -> Via:
         """The same hop as the server writes it down on arrival (RFC 3261 §18.2.1, RFC 3581 §4).
 
-        `received` is added when the source differs from sent-by or the client asked for `rport`, which is then
-        filled in.
+        `received` is added when the source differs from sent-by or the client asked for `rport`, which is
+        then filled in.
         """
         asked = self.param("rport") is not None
         changes: list[tuple[str, str | None]] = []
@@ -300,7 +300,7 @@ class Via:
 
     @property
     def response_address(self) -> tuple[str, int]:
-        """Where a response goes over UDP (RFC 3261 §18.2.2, RFC 3581 §4): as received, else as sent-by says."""
+        """Where a response goes over UDP (RFC 3261 §18.2.2, RFC 3581 §4): as received, else by sent-by."""
         default = 5061 if self.transport == "TLS" else 5060
         if self.received:
             return self.received, self.rport or self.port or default

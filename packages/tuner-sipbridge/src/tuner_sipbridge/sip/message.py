@@ -1,7 +1,7 @@
 """SIP requests and responses as values (RFC 3261 §7).
 
-Headers are text; what a user agent asks for often (`cseq`, `from_`, `via` …) is read when first asked for and kept
-until the header's text changes.
+Headers are text; what a user agent asks for often (`cseq`, `from_`, `via` …) is read when first asked for and
+kept until the header's text changes.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class _Fields:
 
     @property
     def record_routes(self) -> list[NameAddr]:
-        """Record-Route in the order of the message; a UAC turns it round for its route set (RFC 3261 §12.1.2)."""
+        """Record-Route in the message's order; a UAC turns it round for its route set (RFC 3261 §12.1.2)."""
         return self._list("Record-Route", NameAddr.parse)
 
     @property
@@ -185,8 +185,8 @@ class _Fields:
     def redacted(self) -> str:
         """The message as text for a trace, without what would let a reader log in or decrypt.
 
-        Removed are user name and response of digest credentials, credentials of other schemes whole, passwords in
-        URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
+        Removed are user name and response of digest credentials, credentials of other schemes whole, passwords
+        in URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
         """
         head = self._head((name, _redacted_field(name, value)) for name, value in self.headers.items())
         body = _SRTP_KEY.sub(rf"\g<1>{_REMOVED}", self.body.decode("utf-8", "replace"))
@@ -302,8 +302,8 @@ def response_to(
 ) -> Response:
     """Make the response of a UAS (RFC 3261 §8.2.6).
 
-    Via, From, To, Call-ID and CSeq are those of the request; Record-Route too when the response can make a dialog
-    (§12.1.1), and Timestamp in a 100.
+    Via, From, To, Call-ID and CSeq are those of the request; Record-Route too when the response can make a
+    dialog (§12.1.1), and Timestamp in a 100.
 
     Args:
         request: what is answered.

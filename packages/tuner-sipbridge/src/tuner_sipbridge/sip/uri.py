@@ -138,7 +138,7 @@ class Uri:
         return param_of(self.params, name)
 
     def with_params(self, **params: str | None) -> Uri:
-        """The same URI with these parameters changed or added; None makes a bare name: `with_params(lr=None)`."""
+        """The same URI with these parameters changed or added; None makes a bare name, as in `;lr`."""
         return replace(self, params=changed_params(self.params, params.items()))
 
     def without_params(self, *names: str) -> Uri:
@@ -147,7 +147,7 @@ class Uri:
         return replace(self, params=tuple(pair for pair in self.params if pair[0].lower() not in dropped))
 
     def as_request_uri(self) -> Uri:
-        """The URI as a Request-URI may be: without headers and the `method` parameter (RFC 3261 §19.1.1, table 1)."""
+        """The URI as a Request-URI may be: no headers, no `method` parameter (RFC 3261 §19.1.1, table 1)."""
         return replace(self.without_params("method"), headers=()) if self.is_sip else self
 
 
