@@ -1,0 +1,157 @@
+"""Which posted call belongs to which simulation, and why one belongs to none.
+
+A pure function of the rows: no state, so last month's calls can be linked again. A call links by the SIP Call-ID, else
+by X-Correlation-Id, else by the recipient that was dialled. For a simulation left over, the call most likely meant is
+found by a near miss in its ids or by overlap in time, and the reason says what to change in the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tuner_core.local.reasons import likeness, warning_for, why_unlinked
+from tuner_core.local.rows import PostedCall, Refusal, Simulation
+
+LinkedBy = Literal["sip_call_id", "correlation_id", "recipient"]
+
+SLACK_S = 2.0
+"""Timestamps in whole seconds and two machines' clocks: calls this far apart still count as overlapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What became of one simulation.
+
+    Attributes:
+        linked: whether a posted call was found that belongs to it.
+        by: the value that joined them.
+        call: the linked call.
+        reason: one sentence in plain words, linked or not.
+        warning: something to mend although it is linked, "" when there is nothing.
+        candidate: when not linked, the posted call that was most likely meant.
+    """
+
+    linked: bool
+    reason: str
+    by: LinkedBy | None = None
+    call: PostedCall | None = None
+    warning: str = ""
+    candidate: PostedCall | None = None
+
+
+_RULES: tuple[tuple[LinkedBy, str, Callable[[Simulation | PostedCall], str | None]], ...] = (
+    ("sip_call_id", "Call-ID", lambda row: row.sip_call_id),
+    ("correlation_id", "X-Correlation-Id", lambda row: row.correlation_id),
+    ("recipient", "recipient", lambda row: row.recipient),
+)
+
+
+def link_all(
+    simulations: Sequence[Simulation], calls: Sequence[PostedCall], refusals: Sequence[Refusal] = ()
+) -> list[Link]:
+    """Join simulations and posted calls; one `Link` for each simulation, in their order.
+
+    Args:
+        simulations: what the dialer registered; `sip_call_id` is unique among them.
+        calls: what Create Call accepted.
+        refusals: what Create Call refused, to explain a call that is missing.
+    """
+    found: dict[str, tuple[LinkedBy, PostedCall]] = {}
+    taken: set[int] = set()
+    for by, _, key in _RULES:
+        waiting = [simulation for simulation in simulations if simulation.sip_call_id not in found]
+        _join(by, key, waiting, [call for call in calls if call.id not in taken], found)
+        taken.update(call.id for _, call in found.values())
+    spare = [call for call in calls if call.id not in taken]
+    lonely = [simulation for simulation in simulations if simulation.sip_call_id not in found]
+    candidates = _candidates(lonely, spare)
+    twins = _by_value(spare, lambda row: row.sip_call_id)
+    return [
+        _linked(simulation, *found[simulation.sip_call_id], twins.get(simulation.sip_call_id, []))
+        if simulation.sip_call_id in found
+        else _unlinked(simulation, candidates.get(simulation.sip_call_id), spare, refusals)
+        for simulation in simulations
+    ]
+
+
+def _join(
+    by: LinkedBy,
+    key: Callable[[Simulation | PostedCall], str | None],
+    simulations: Iterable[Simulation],
+    calls: Iterable[PostedCall],
+    found: dict[str, tuple[LinkedBy, PostedCall]],
+) -> None:
+    """Add to `found` the pairs whose `key` is the same; of several possible, the ones closest in time."""
+    by_value = _by_value(calls, key)
+    for simulation in sorted(simulations, key=lambda simulation: simulation.started_at):
+        rest = by_value.get(key(simulation) or "")
+        if rest:
+            call = min(rest, key=lambda call: (-_overlap(simulation, call), call.id))
+            rest.remove(call)
+            found[simulation.sip_call_id] = (by, call)
+
+
+def _by_value(
+    calls: Iterable[PostedCall], key: Callable[[PostedCall], str | None]
+) -> dict[str, list[PostedCall]]:
+    values: dict[str, list[PostedCall]] = {}
+    for call in calls:
+        if value := key(call):
+            values.setdefault(value, []).append(call)
+    return values
+
+
+def _linked(simulation: Simulation, by: LinkedBy, call: PostedCall, twins: Sequence[PostedCall]) -> Link:
+    words = next(words for rule, words, _ in _RULES if rule == by)
+    return Link(True, f"linked by {words}", by, call, warning_for(simulation, by, call, twins))
+
+
+def _unlinked(
+    simulation: Simulation,
+    candidate: PostedCall | None,
+    spare: Sequence[PostedCall],
+    refusals: Sequence[Refusal],
+) -> Link:
+    later = sum(call.received_at >= simulation.started_at for call in spare)
+    reason = why_unlinked(simulation, candidate, unnamed=later, refusal=_refusal_of(simulation, refusals))
+    return Link(False, f"not linked: {reason}", candidate=candidate)
+
+
+def _candidates(simulations: Sequence[Simulation], calls: Sequence[PostedCall]) -> dict[str, PostedCall]:
+    """Pair left-over simulations with left-over calls, the most alike first, each call used once."""
+    scored: list[tuple[float, str, PostedCall]] = []
+    for simulation in simulations:
+        for call in calls:
+            score = likeness(simulation, call) * 10 + _overlap(simulation, call)
+            if score > 0:
+                same_agent = 0.1 if simulation.agent and simulation.agent == call.agent else 0.0
+                scored.append((score + same_agent, simulation.sip_call_id, call))
+    scored.sort(key=lambda item: (-item[0], item[2].id))
+    pairs: dict[str, PostedCall] = {}
+    used: set[int] = set()
+    for _, sip_call_id, call in scored:
+        if sip_call_id not in pairs and call.id not in used:
+            pairs[sip_call_id] = call
+            used.add(call.id)
+    return pairs
+
+
+def _overlap(simulation: Simulation, call: PostedCall) -> float:
+    """Time that both share, as a part of the time that either covers: 0 apart, 1 the same."""
+    end = (
+        simulation.ended_at if simulation.ended_at is not None else max(call.ended_at, simulation.started_at)
+    )
+    shared = min(end, call.ended_at) - max(simulation.started_at, call.started_at) + 2 * SLACK_S
+    whole = max(end, call.ended_at) - min(simulation.started_at, call.started_at) + 2 * SLACK_S
+    return max(0.0, shared / whole)
+
+
+def _refusal_of(simulation: Simulation, refusals: Sequence[Refusal]) -> Refusal | None:
+    """The refused post that names this simulation, else the first nameless one that came after it began."""
+    after = [refusal for refusal in refusals if refusal.received_at >= simulation.started_at]
+    for refusal in reversed(after):
+        if refusal.sip_call_id == simulation.sip_call_id:
+            return refusal
+    return next((refusal for refusal in after if not refusal.sip_call_id), None)

@@ -1,0 +1,171 @@
+"""The sentences that say why a simulation is not linked, or what to mend although it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner_core.identity.carrier_ids import recognise
+from tuner_core.local.rows import PostedCall, Refusal, Simulation
+
+_SHOWN = 40
+
+
+def likeness(simulation: Simulation, call: PostedCall) -> float:
+    """How surely the call's ids, though unequal, were meant for this simulation: 0 not at all, 1 surely."""
+    return 1.0 if _near_miss(simulation, call) else 0.0
+
+
+def why_unlinked(
+    simulation: Simulation, candidate: PostedCall | None, *, unnamed: int, refusal: Refusal | None
+) -> str:
+    """Say why no call was linked to the simulation, and what to change.
+
+    Args:
+        simulation: the one left over.
+        candidate: the posted call most likely meant, None when there is none.
+        unnamed: how many calls that belong to no simulation were posted after this one began.
+        refusal: a refused post that may have been this call.
+    """
+    if refusal is not None and (candidate is None or refusal.sip_call_id == simulation.sip_call_id):
+        return _refused(refusal)
+    if candidate is not None:
+        return _mismatch(simulation, candidate)
+    if unnamed:
+        calls = "the one other call" if unnamed == 1 else f"none of the {unnamed} other calls"
+        verb = "neither names it nor overlaps" if unnamed == 1 else "names it or overlaps"
+        reason = f"{calls} posted after this simulation {verb} it in time"
+    else:
+        reason = "no call was posted after this simulation"
+    return reason + _course(simulation)
+
+
+def warning_for(simulation: Simulation, by: str, call: PostedCall, twins: Sequence[PostedCall]) -> str:
+    """Say what to mend about a call that is linked, "" when there is nothing.
+
+    Args:
+        simulation: the one it is linked to.
+        by: the value that joined them.
+        call: the linked call.
+        twins: further calls posted with the same Call-ID.
+    """
+    if twins:
+        others = ", ".join(shown(twin.call_id) for twin in twins[:3])
+        return f"{len(twins) + 1} calls carry this Call-ID ({others} too): one call needs one call_id on every retry"
+    if by == "sip_call_id" or call.sip_call_id == simulation.sip_call_id:
+        return ""
+    if call.sip_call_id is None:
+        return "" if by == "recipient" else "sip_call_id was not posted"
+    return _wrong_call_id(simulation, call.sip_call_id)
+
+
+def shown(value: str) -> str:
+    """Give an id short enough for a sentence."""
+    return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"
+
+
+def _near_miss(simulation: Simulation, call: PostedCall) -> str:
+    """What is wrong with a posted id that is all but this simulation's, "" when none is."""
+    posted = call.sip_call_id
+    if posted:
+        if simulation.correlation_id and _folded(posted) == _folded(simulation.correlation_id):
+            return (
+                "its sip_call_id is this simulation's X-Correlation-Id; "
+                "send that in sip_headers, and the Call-ID of the INVITE as sip_call_id"
+            )
+        if _folded(posted) == _folded(simulation.sip_call_id):
+            return (
+                f"its sip_call_id {shown(posted)} differs from the Call-ID only in upper and lower case, spaces, "
+                "brackets or header name; send it as it is in the INVITE"
+            )
+        if _before_host(posted) == _before_host(simulation.sip_call_id):
+            return (
+                f"its sip_call_id {shown(posted)} differs from the Call-ID {shown(simulation.sip_call_id)} "
+                "in what follows the @; send it whole"
+            )
+    correlation = call.correlation_id
+    if (
+        correlation
+        and simulation.correlation_id
+        and _folded(correlation) == _folded(simulation.correlation_id)
+    ):
+        return "its X-Correlation-Id differs from the simulation's only in case or spaces; send it as it is"
+    if correlation and correlation == simulation.sip_call_id:
+        return "its X-Correlation-Id is this simulation's Call-ID; send that as sip_call_id"
+    if (
+        call.recipient
+        and simulation.recipient
+        and _user_part(call.recipient) == _user_part(simulation.recipient)
+    ):
+        return (
+            f"its recipient {shown(call.recipient)} was changed on the way from {shown(simulation.recipient)}; "
+            "send it exactly as it was given"
+        )
+    return ""
+
+
+def _mismatch(simulation: Simulation, call: PostedCall) -> str:
+    who = f"the agent's call {shown(call.call_id)}"
+    if near := _near_miss(simulation, call):
+        return f"{who} came, but {near}"
+    if call.sip_call_id:
+        return f"{who} came, but {_wrong_call_id(simulation, call.sip_call_id)}"
+    if call.correlation_id:
+        return (
+            f"{who} came without sip_call_id, and its X-Correlation-Id {shown(call.correlation_id)} is not this "
+            f"simulation's {shown(simulation.correlation_id or '(none)')}"
+        )
+    if simulation.recipient:
+        posted = (
+            f"its recipient {shown(call.recipient)} is not" if call.recipient else "without recipient; send"
+        )
+        return f"{who} came without sip_call_id, {posted} {shown(simulation.recipient)}"
+    return (
+        f"{who} came without sip_call_id and without X-Correlation-Id; "
+        "send the Call-ID of the INVITE as sip_call_id"
+    )
+
+
+def _wrong_call_id(simulation: Simulation, posted: str) -> str:
+    carrier = recognise(posted)
+    if carrier is not None:
+        return (
+            f"the posted sip_call_id {shown(posted)} is {carrier.name}, a provider's own id, "
+            f"not the SIP Call-ID; send {carrier.send_instead}"
+        )
+    return (
+        f"the posted sip_call_id {shown(posted)} is not this simulation's Call-ID {shown(simulation.sip_call_id)}; "
+        "if a hop on the way gives calls a new Call-ID, send X-Correlation-Id in sip_headers too"
+    )
+
+
+def _refused(refusal: Refusal) -> str:
+    call = f" of call {shown(refusal.call_id)}" if refusal.call_id else ""
+    return f"a post{call} was refused with {refusal.status} ({refusal.problem})"
+
+
+def _course(simulation: Simulation) -> str:
+    if simulation.outcome is None:
+        return "" if simulation.ended_at is not None else ", which has not been reported as ended"
+    if simulation.outcome == "success":
+        return ""
+    detail = f": {simulation.detail}" if simulation.detail else ""
+    return f"; the simulation itself did not succeed ({simulation.outcome}{detail})"
+
+
+def _folded(value: str) -> str:
+    """The value without what careless copying adds: case, spaces, angle brackets, the header's name."""
+    text = value.strip().lower()
+    for name in ("call-id:", "x-cid:", "i:"):
+        text = text.removeprefix(name)
+    return text.strip(" \t<>\"'")
+
+
+def _before_host(value: str) -> str:
+    return _folded(value).split("@", 1)[0]
+
+
+def _user_part(uri: str) -> str:
+    text = _folded(uri)
+    for scheme in ("sips:", "sip:", "tel:"):
+        text = text.removeprefix(scheme)
+    return text.split("@", 1)[0].split(";", 1)[0]

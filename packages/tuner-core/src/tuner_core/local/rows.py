@@ -1,0 +1,84 @@
+"""The rows that the store keeps and linking reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """One simulated call as its dialer registered it.
+
+    Attributes:
+        sip_call_id: Call-ID of the INVITE.
+        started_at: Unix seconds of the INVITE.
+        correlation_id: X-Correlation-Id of the INVITE.
+        recipient: for an agent that dials out: the SIP URI it was given to dial.
+        agent: name of the agent under test.
+        scenario: name of the scenario.
+        target: the URI that was dialled.
+        ended_at: Unix seconds, None while the call runs.
+        outcome: how the call went: `success`, `client_error`, `upstream_error`, `agent_error`, `indeterminate`.
+        detail: the outcome in words.
+    """
+
+    sip_call_id: str
+    started_at: float
+    correlation_id: str | None = None
+    recipient: str | None = None
+    agent: str = ""
+    scenario: str = ""
+    target: str = ""
+    ended_at: float | None = None
+    outcome: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedCall:
+    """One call that Create Call accepted, without its content.
+
+    Attributes:
+        id: Tuner's own number of the call.
+        call_id: the agent's id of the call.
+        agent: the `agent_remote_identifier` it was posted for.
+        received_at: Unix seconds of the first post.
+        started_at: Unix seconds.
+        ended_at: Unix seconds.
+        sip_call_id: as posted.
+        correlation_id: X-Correlation-Id among the posted `sip_headers`.
+        recipient: as posted.
+        posts: how often it was posted; 1 when no retry was needed.
+    """
+
+    id: int
+    call_id: str
+    agent: str
+    received_at: float
+    started_at: float
+    ended_at: float
+    sip_call_id: str | None = None
+    correlation_id: str | None = None
+    recipient: str | None = None
+    posts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One post that Create Call refused.
+
+    Attributes:
+        received_at: Unix seconds.
+        status: the HTTP status it was answered with.
+        problem: what was wrong, field first.
+        agent: the `agent_remote_identifier`, "" when there was none.
+        call_id: the call it was for, as far as the body could be read.
+        sip_call_id: the Call-ID in it, as far as the body could be read.
+    """
+
+    received_at: float
+    status: int
+    problem: str
+    agent: str = ""
+    call_id: str | None = None
+    sip_call_id: str | None = None

@@ -1,0 +1,195 @@
+"""The local Tuner as a running server: in a thread for tests and demos, in the foreground for `tuner local`."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import uvicorn
+
+from tuner_core.local.app import create_app
+from tuner_core.local.intake import DEFAULT_API_KEY, Rules
+from tuner_core.local.rows import PostedCall
+from tuner_core.local.store import Store
+from tuner_core.local.views import CallOverview, LinkedSimulation, overview, record_of
+
+_START_S = 10.0
+_STOP_S = 5.0
+
+
+class LocalTuner:
+    """A Tuner on this machine: Create Call, simulations, linking and pages.
+
+    A context manager that serves from a thread of its own, and may be used from any other:
+
+        with LocalTuner() as tuner:
+            client = TunerClient(base_url=tuner.base_url, api_key=tuner.api_key, workspace_id=1, agent_id="a")
+
+    Args:
+        api_key: the key a post needs; on an address other than loopback a random one when not given.
+        workspace_id: the one workspace there is.
+        agents: agent ids that exist; None lets any pass.
+        host: address to listen on. Anything but loopback shows transcripts to the network: give it only on purpose.
+        port: TCP port; 0 takes a free one.
+        db: SQLite file, or `:memory:`.
+        duplicate_status: how a `call_id` that is there already is answered, 200 or 409.
+
+    Raises:
+        StoreError: the database cannot be used.
+        OSError: the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        workspace_id: int = 1,
+        agents: Iterable[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        db: str | Path = ":memory:",
+        duplicate_status: Literal[200, 409] = 200,
+    ) -> None:
+        local_only = is_loopback(host)
+        self.api_key = api_key or (DEFAULT_API_KEY if local_only else f"tr_api_{secrets.token_urlsafe(24)}")
+        self.workspace_id = workspace_id
+        self._store = Store(db)
+        try:
+            self._socket = _listening(host, port)
+        except OSError:
+            self._store.close()
+            raise
+        self._host, self._port = host, int(self._socket.getsockname()[1])
+        rules = Rules(
+            api_key=self.api_key,
+            workspace_id=workspace_id,
+            agents=frozenset(agents) if agents is not None else None,
+            duplicate_status=duplicate_status,
+        )
+        hosts = (host, "127.0.0.1", "localhost", "::1", "[::1]") if local_only else ("*",)
+        config = uvicorn.Config(
+            create_app(self._store, rules, allowed_hosts=hosts),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(config)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The address to give as TUNER_BASE_URL, without a slash at the end."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    def environment(self, agent_id: str = "local-agent") -> dict[str, str]:
+        """Give the environment variables that point an agent at this Tuner."""
+        return {
+            "TUNER_BASE_URL": self.base_url,
+            "TUNER_API_KEY": self.api_key,
+            "TUNER_WORKSPACE_ID": str(self.workspace_id),
+            "TUNER_AGENT_ID": agent_id,
+        }
+
+    def start(self) -> Self:
+        """Serve from a thread; returns when posts are answered.
+
+        Raises:
+            RuntimeError: the server did not start.
+        """
+        run = self._server.run
+        self._thread = threading.Thread(
+            target=run, kwargs={"sockets": [self._socket]}, name="local-tuner", daemon=True
+        )
+        self._thread.start()
+        if not self._server.ready.wait(_START_S):
+            self.stop()
+            raise RuntimeError(f"the local Tuner did not start within {_START_S:.0f} s")
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and close the database. Stopping twice does nothing."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_STOP_S)
+            self._thread = None
+        self._socket.close()
+        self._store.close()
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until SIGINT or SIGTERM, then close the database."""
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self.stop()
+
+    def calls(self) -> list[CallOverview]:
+        """Give the accepted calls with the simulation each is linked to, the oldest first."""
+        return list(overview(self._store).calls)
+
+    def simulations(self) -> list[LinkedSimulation]:
+        """Give the registered simulations with their links, the oldest first."""
+        return list(overview(self._store).simulations)
+
+    def record(self, call: PostedCall | int) -> dict[str, Any]:
+        """Give the body of a call as it was posted.
+
+        Raises:
+            KeyError: there is no such call.
+        """
+        number = call if isinstance(call, int) else call.id
+        stored = self._store.call(number)
+        if stored is None:
+            raise KeyError(number)
+        return record_of(stored[1])
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class _Server(uvicorn.Server):
+    """Tells another thread when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.ready.set()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
