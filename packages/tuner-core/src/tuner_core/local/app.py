@@ -34,7 +34,7 @@ def create_app(
     Args:
         store: where calls and simulations are kept; the caller closes it.
         rules: key, workspace and the like.
-        allowed_hosts: Host headers that are answered. Names other than these are refused, so that a web page elsewhere
+        allowed_hosts: Host headers that are answered. Other names are refused, so that a web page elsewhere
             cannot read transcripts through a name that it points at this machine.
         clock: gives Unix seconds.
     """

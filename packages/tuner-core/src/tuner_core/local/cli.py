@@ -14,6 +14,7 @@ _DEFAULT_PORT = 8765
 
 
 def local(
+    *,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than loopback show transcripts to the network.")
     ] = "127.0.0.1",

@@ -36,9 +36,8 @@ class SimulationBody(_Body):
 
     def row(self, *, now: float) -> Simulation:
         """Give the row; a simulation without `started_at` begins `now` (Unix seconds)."""
-        return Simulation(
-            **{**self.model_dump(), "started_at": now if self.started_at is None else self.started_at}
-        )
+        fields = self.model_dump(exclude={"started_at"})
+        return Simulation(started_at=now if self.started_at is None else self.started_at, **fields)
 
 
 class SimulationUpdate(_Body):

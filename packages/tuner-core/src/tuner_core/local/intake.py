@@ -63,7 +63,7 @@ class Reply:
 
 
 class Intake:
-    """Answers Create Call out of a store, in the order the API checks: key, request, workspace and agent, duplicate."""
+    """Answers Create Call out of a store: checks the key, the request, the workspace, the agent, the call."""
 
     def __init__(self, store: Store, rules: Rules) -> None:
         self._store = store

@@ -50,7 +50,10 @@ def warning_for(simulation: Simulation, by: str, call: PostedCall, twins: Sequen
     """
     if twins:
         others = ", ".join(shown(twin.call_id) for twin in twins[:3])
-        return f"{len(twins) + 1} calls carry this Call-ID ({others} too): one call needs one call_id on every retry"
+        return (
+            f"{len(twins) + 1} calls carry this Call-ID ({others} too): "
+            "one call needs the same call_id on every retry"
+        )
     if by == "sip_call_id" or call.sip_call_id == simulation.sip_call_id:
         return ""
     if call.sip_call_id is None:
@@ -74,8 +77,8 @@ def _near_miss(simulation: Simulation, call: PostedCall) -> str:
             )
         if _folded(posted) == _folded(simulation.sip_call_id):
             return (
-                f"its sip_call_id {shown(posted)} differs from the Call-ID only in upper and lower case, spaces, "
-                "brackets or header name; send it as it is in the INVITE"
+                f"its sip_call_id {shown(posted)} differs from the Call-ID only in upper and lower case, "
+                "spaces, brackets or header name; send it as it is in the INVITE"
             )
         if _before_host(posted) == _before_host(simulation.sip_call_id):
             return (
@@ -97,7 +100,7 @@ def _near_miss(simulation: Simulation, call: PostedCall) -> str:
         and _user_part(call.recipient) == _user_part(simulation.recipient)
     ):
         return (
-            f"its recipient {shown(call.recipient)} was changed on the way from {shown(simulation.recipient)}; "
+            f"its recipient {shown(call.recipient)} is not quite {shown(simulation.recipient)}; "
             "send it exactly as it was given"
         )
     return ""
@@ -111,8 +114,8 @@ def _mismatch(simulation: Simulation, call: PostedCall) -> str:
         return f"{who} came, but {_wrong_call_id(simulation, call.sip_call_id)}"
     if call.correlation_id:
         return (
-            f"{who} came without sip_call_id, and its X-Correlation-Id {shown(call.correlation_id)} is not this "
-            f"simulation's {shown(simulation.correlation_id or '(none)')}"
+            f"{who} came without sip_call_id, and its X-Correlation-Id {shown(call.correlation_id)} "
+            f"is not this simulation's {shown(simulation.correlation_id or '(none)')}"
         )
     if simulation.recipient:
         posted = (
@@ -133,8 +136,9 @@ def _wrong_call_id(simulation: Simulation, posted: str) -> str:
             f"not the SIP Call-ID; send {carrier.send_instead}"
         )
     return (
-        f"the posted sip_call_id {shown(posted)} is not this simulation's Call-ID {shown(simulation.sip_call_id)}; "
-        "if a hop on the way gives calls a new Call-ID, send X-Correlation-Id in sip_headers too"
+        f"the posted sip_call_id {shown(posted)} is not this simulation's Call-ID "
+        f"{shown(simulation.sip_call_id)}; if a hop on the way gives calls a new Call-ID, send X-Correlation-Id "
+        "in sip_headers too"
     )
 
 

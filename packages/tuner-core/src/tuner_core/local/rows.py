@@ -18,7 +18,8 @@ class Simulation:
         scenario: name of the scenario.
         target: the URI that was dialled.
         ended_at: Unix seconds, None while the call runs.
-        outcome: how the call went: `success`, `client_error`, `upstream_error`, `agent_error`, `indeterminate`.
+        outcome: how the call went: `success`, `client_error`, `upstream_error`, `agent_error` or
+            `indeterminate`.
         detail: the outcome in words.
     """
 

@@ -1,4 +1,4 @@
-"""The local Tuner as a running server: in a thread for tests and demos, in the foreground for `tuner local`."""
+"""The local Tuner as a running server: in a thread for tests and demos, or in the foreground."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LocalTuner:
         api_key: the key a post needs; on an address other than loopback a random one when not given.
         workspace_id: the one workspace there is.
         agents: agent ids that exist; None lets any pass.
-        host: address to listen on. Anything but loopback shows transcripts to the network: give it only on purpose.
+        host: address to listen on. Anything but loopback shows transcripts to the network.
         port: TCP port; 0 takes a free one.
         db: SQLite file, or `:memory:`.
         duplicate_status: how a `call_id` that is there already is answered, 200 or 409.

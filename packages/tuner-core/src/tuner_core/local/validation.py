@@ -1,8 +1,8 @@
 """The strict request model of Create Call, and the 422 body that names the field.
 
-Written from the contract alone and independent of `tuner_core.records`, so that it can refuse what a client of ours
-sends wrongly. Nothing is converted that the API would not convert: a number in quotes is refused, a fraction of a
-millisecond in a segment time is rounded up.
+Written from the contract alone and independent of `tuner_core.records`, so that it can refuse what a client
+of ours sends wrongly. Nothing is converted that the API would not convert: a number in quotes is refused, a
+fraction of a millisecond in a segment time is rounded up.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class RefusedBody(Exception):
     """A body that Create Call answers with 422.
 
     Attributes:
-        problems: FastAPI's `detail`: one `{"loc", "msg", "type"}` for each field at fault. No value is repeated.
+        problems: FastAPI's `detail`: a `{"loc", "msg", "type"}` for each field at fault, without its value.
         document: what the JSON text held, None when it was not JSON.
     """
 
@@ -268,7 +268,7 @@ def check_record(document: object) -> PostedRecord:
 
 
 def problem_text(problem: Mapping[str, Any]) -> str:
-    """Say one problem of a 422 body in a line, `transcript_with_tool_calls.3.tool.params: Input should be …`."""
+    """Say one problem of a 422 body in a line: `transcript_with_tool_calls.3.role: Input should be …`."""
     path = ".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
     return f"{path}: {problem['msg']}"
 

@@ -92,9 +92,10 @@ def _build() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    registry: Any = environment
     for reader in (moment, span, clock, latency, latency_parts, pretty):
-        environment.filters[reader.__name__] = reader
-    environment.tests["web_address"] = _web_address
+        registry.filters[reader.__name__] = reader
+    registry.tests["web_address"] = _web_address
     return environment
 
 

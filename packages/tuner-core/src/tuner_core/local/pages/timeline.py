@@ -1,4 +1,4 @@
-"""The drawing of one call: what stands where on the time axis. Numbers only, the template makes SVG of them."""
+"""The drawing of one call: what stands where on the time axis. Numbers only; the template makes SVG."""
 
 from __future__ import annotations
 
