@@ -1,9 +1,9 @@
 """Which posted call belongs to which simulation, and why one belongs to none.
 
 A pure function of the rows: no state, so last month's calls can be linked again. A call links by the SIP
-Call-ID, else by X-Correlation-Id, else by the recipient that was dialled. For a simulation left over, the call
-most likely meant is found by a near miss in its ids or by overlap in time, and the reason says what to change in
-the agent.
+Call-ID, else by X-Correlation-Id, else by the recipient that was dialled. For a simulation left over, the
+call most likely meant is found by a near miss in its ids or by overlap in time, and the reason says what to
+change in the agent.
 """
 
 from __future__ import annotations

@@ -137,8 +137,8 @@ def _wrong_call_id(simulation: Simulation, posted: str) -> str:
         )
     return (
         f"the posted sip_call_id {shown(posted)} is not this simulation's Call-ID "
-        f"{shown(simulation.sip_call_id)}; if a hop on the way gives calls a new Call-ID, send X-Correlation-Id "
-        "in sip_headers too"
+        f"{shown(simulation.sip_call_id)}; if a hop on the way gives calls a new Call-ID, "
+        "send X-Correlation-Id in sip_headers too"
     )
 
 
