@@ -1,0 +1,93 @@
+"""Settings: what is passed wins over the environment, the environment over the default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from platformdirs import user_state_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tuner_core.errors import ConfigError
+
+DEFAULT_BASE_URL = "https://api.usetuner.ai"
+_PREFIX = "TUNER_"
+
+
+class TunerConfig(BaseSettings):
+    """Where records go and on whose behalf.
+
+    Every field can be passed, or set in the environment as `TUNER_` plus its name in capitals. The
+    environment is read when the object is made, never at import. The key shows in no representation.
+
+    Attributes:
+        api_key: `TUNER_API_KEY`, from Tuner's workspace settings.
+        workspace_id: `TUNER_WORKSPACE_ID`, an integer.
+        agent_id: `TUNER_AGENT_ID`, the Agent ID of Agent Settings > Agent Connection.
+        base_url: `TUNER_BASE_URL`, for dedicated deployments and the local Tuner.
+        outbox: `TUNER_OUTBOX`, the file that keeps records until they are delivered; `None` means the user's
+            state directory. Processes that share the file share the work.
+
+    Raises:
+        ConfigError: naming each variable that is missing or wrong, without its value.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    api_key: SecretStr = Field(min_length=1)
+    workspace_id: int
+    agent_id: str = Field(min_length=1)
+    base_url: str = DEFAULT_BASE_URL
+    outbox: Path | None = None
+
+    def __init__(
+        self,
+        *,
+        api_key: str | SecretStr | None = None,
+        workspace_id: int | str | None = None,
+        agent_id: str | None = None,
+        base_url: str | None = None,
+        outbox: Path | str | None = None,
+    ) -> None:
+        given: dict[str, Any] = {
+            "api_key": api_key,
+            "workspace_id": workspace_id,
+            "agent_id": agent_id,
+            "base_url": base_url,
+            "outbox": outbox,
+        }
+        try:
+            super().__init__(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from None
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        parts = urlsplit(value.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http or https URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must have no user, password, query or fragment")
+        return value.strip().rstrip("/")
+
+    @property
+    def outbox_path(self) -> Path:
+        """The outbox file: the one configured, or one below the user's state directory."""
+        return self.outbox or user_state_path("tuner") / "outbox.sqlite3"
+
+
+def _explain(error: ValidationError) -> str:
+    problems: list[str] = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(item["loc"][0]) if item["loc"] else "?"
+        variable = _PREFIX + name.upper()
+        if item["type"] in {"missing", "string_too_short", "too_short"}:
+            problems.append(f"{name} is missing: pass {name}= or set {variable}")
+        else:
+            problems.append(f"{name} is wrong ({item['msg']}): check {name}= or {variable}")
+    return "; ".join(problems)
