@@ -14,7 +14,7 @@ from typing import TypeAlias
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 
 Params: TypeAlias = tuple[tuple[str, str | None], ...]
-"""Parameters in order of appearance; values as on the wire (with quotes and escapes), None for a bare name."""
+"""Parameters in order of appearance; values as on the wire (quotes, escapes), None for a bare name."""
 
 WHITESPACE = " \t"
 
@@ -182,7 +182,7 @@ def write_params(params: Params) -> str:
 
 
 def param_of(params: Params, name: str) -> str | None:
-    """Value of the first parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
+    """Value of the first parameter `name` (any case) without quotes, empty for a bare name, else None."""
     wanted = name.lower()
     for present, value in params:
         if present.lower() == wanted:

@@ -176,7 +176,7 @@ class NameAddr:
         """Read one address, in angle brackets or bare.
 
         A bare URI ends at the first semicolon: what follows are parameters of the header (RFC 3261 §20). A
-        display name with characters that would need quotes is taken without them, as long as a bracket ends it.
+        display name with characters that would need quotes is taken without them, if a bracket ends it.
 
         Raises:
             RemoteProtocolError: it is not an address.
@@ -213,7 +213,7 @@ class NameAddr:
         return param_of(self.params, "tag") or None
 
     def param(self, name: str) -> str | None:
-        """Value of header parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
+        """Value of header parameter `name` (any case) without quotes, empty for a bare name, else None."""
         return param_of(self.params, name)
 
     def with_tag(self, tag: str) -> NameAddr:
@@ -281,7 +281,7 @@ class Via:
         return decimal(param_of(self.params, "rport") or "", below=65536) or None
 
     def param(self, name: str) -> str | None:
-        """Value of parameter `name` (any case) without quotes, empty for a bare name, None when absent."""
+        """Value of parameter `name` (any case) without quotes, empty for a bare name, else None."""
         return param_of(self.params, name)
 
     def received_from(self, host: str, port: int) -> Via:

@@ -93,7 +93,7 @@ _DIALOG_FORMING = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
 _REMOVED = "<removed>"
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 _SECRET_FIELD = re.compile(
-    r'\b((?:username\*?|response)[ \t]*=[ \t]*)("[^"\\]*(?:\\.[^"\\]*)*"|[^",\s]+)', re.IGNORECASE
+    r'\b((?:username\*?|response)[ \t]*=[ \t]*)("[^"\\]*(?:\\.[^"\\]*)*"|"?[^",\s]+)', re.IGNORECASE
 )
 _URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"\[\]]+(?=@)", re.IGNORECASE)
 _SRTP_KEY = re.compile(r"(^a=crypto:.*?inline:)[^|\s]+", re.MULTILINE)
@@ -185,8 +185,8 @@ class _Fields:
     def redacted(self) -> str:
         """The message as text for a trace, without what would let a reader log in or decrypt.
 
-        Removed are user name and response of digest credentials, credentials of other schemes whole, passwords
-        in URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
+        Removed are user name and response of digest credentials, credentials of other schemes whole,
+        passwords in URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
         """
         head = self._head((name, _redacted_field(name, value)) for name, value in self.headers.items())
         body = _SRTP_KEY.sub(rf"\g<1>{_REMOVED}", self.body.decode("utf-8", "replace"))

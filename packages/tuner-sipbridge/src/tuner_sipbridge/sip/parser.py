@@ -1,0 +1,148 @@
+"""Octets of one datagram to a message (RFC 3261 §7, §18.3).
+
+The parser takes what networks really send (folded lines, compact names, space around colons, line feeds alone,
+octets that are not UTF-8) and refuses what two readers could understand in two ways: a header twice that may
+stand once, a Content-Length that does not fit, a line that is no header. What it lets pass can be asked for any
+of the properties of a message without another refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
+from tuner_sipbridge.sip.grammar import WHITESPACE, decimal, is_token
+from tuner_sipbridge.sip.headers import Headers
+from tuner_sipbridge.sip.message import VERSION, Message, Request, Response
+from tuner_sipbridge.sip.uri import Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a message is read before it is refused.
+
+    Attributes:
+        message_octets: whole message; no UDP datagram is longer than the default.
+        head_octets: start line and headers together.
+        header_fields: number of header fields.
+        line_octets: one header field, unfolded.
+    """
+
+    message_octets: int = 65535
+    head_octets: int = 32768
+    header_fields: int = 256
+    line_octets: int = 8192
+
+
+_DEFAULT_LIMITS = Limits()
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_MANDATORY = ("Via", "From", "To", "Call-ID", "CSeq")
+_ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
+
+
+def parse_datagram(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Message:
+    """Read the message in one datagram.
+
+    Line breaks before the start line are skipped, octets behind Content-Length dropped (§18.3). Content-Length
+    itself is not among the headers of the result: the length of the body says it.
+
+    Args:
+        data: the datagram.
+        limits: bounds on sizes.
+
+    Raises:
+        RemoteProtocolError: the datagram is not a SIP 2.0 message, or not a well-formed one; the text names
+            what is wrong, without addresses or credentials of the message.
+    """
+    if len(data) > limits.message_octets:
+        raise RemoteProtocolError(f"message of {len(data)} octets; {limits.message_octets} are allowed")
+    data = data.lstrip(b"\r\n")
+    end = _END_OF_HEAD.search(data, 0, limits.head_octets)
+    if end is None:
+        raise RemoteProtocolError(
+            f"no empty line within {limits.head_octets} octets ends the headers" if data else "empty message"
+        )
+    # Folding is undone on the text: a continuation counts as one space (§7.3.1).
+    head = _FOLD.sub(" ", data[: end.start()].decode("utf-8", "surrogateescape"))
+    start_line, *lines = (line.removesuffix("\r") for line in head.split("\n"))
+    message = _parse_start_line(start_line)
+    message.headers = _parse_headers(lines, limits)
+    message.body = _cut_body(data[end.end() :], message.headers)
+    _check(message)
+    return message
+
+
+def _parse_headers(lines: list[str], limits: Limits) -> Headers:
+    if len(lines) > limits.header_fields:
+        raise RemoteProtocolError(f"{len(lines)} header fields; {limits.header_fields} are allowed")
+    headers = Headers()
+    for number, line in enumerate(lines, start=1):
+        name, colon, value = line.partition(":")
+        name = name.rstrip(WHITESPACE)
+        if not colon or not is_token(name):
+            raise RemoteProtocolError(f"header field {number}: no name with a colon at the beginning")
+        if len(line) > limits.line_octets:
+            raise RemoteProtocolError(f"header field {number} ({name}) is longer than {limits.line_octets}")
+        try:
+            headers.add(name, value)
+        except LocalProtocolError:
+            raise RemoteProtocolError(f"header field {number} ({name}): a carriage return inside") from None
+    for name in _ONCE:
+        if len(headers.get_all(name)) > 1:
+            raise RemoteProtocolError(f"{name} stands more than once")
+    return headers
+
+
+def _cut_body(rest: bytes, headers: Headers) -> bytes:
+    text = headers.get("Content-Length")
+    if text is None:
+        return rest
+    length = decimal(text, below=2**31)
+    if length is None:
+        raise RemoteProtocolError("Content-Length is not a number of octets")
+    if length > len(rest):
+        raise RemoteProtocolError(f"Content-Length says {length} octets, the body has {len(rest)}")
+    headers.remove("Content-Length")
+    return rest[:length]
+
+
+def _parse_start_line(line: str) -> Message:
+    if "\r" in line:
+        raise RemoteProtocolError("start line: a carriage return inside")
+    if line[:4].upper() == "SIP/":
+        version, _, rest = line.partition(" ")
+        digits, _, reason = rest.partition(" ")
+        _check_version(version)
+        status = decimal(digits, below=700)
+        if status is None or status < 100 or len(digits) != 3:
+            raise RemoteProtocolError("start line: the status code is not from 100 to 699")
+        return Response(status, reason)
+    parts = line.split(" ")
+    if len(parts) != 3:
+        raise RemoteProtocolError("start line: not method, Request-URI and version with one space between")
+    method, uri, version = parts
+    _check_version(version)
+    if not is_token(method):
+        raise RemoteProtocolError("start line: the method is not a token")
+    request = Request(method, Uri.parse(uri))
+    if request.uri.headers:
+        raise RemoteProtocolError("start line: the Request-URI has headers")
+    return request
+
+
+def _check_version(version: str) -> None:
+    if version.upper() != VERSION:
+        raise RemoteProtocolError("start line: the version is not SIP/2.0")
+
+
+def _check(message: Message) -> None:
+    """Read once all that the properties of a message give, so that later readers meet no refusal."""
+    for name in _MANDATORY:
+        if not message.headers.get(name):
+            raise RemoteProtocolError(f"{name} is missing")
+    _ = message.via, message.from_, message.to, message.contacts, message.record_routes, message.routes
+    if isinstance(message, Request) and message.cseq.method != message.method:
+        raise RemoteProtocolError("CSeq: its method is not that of the request")
+    _ = message.cseq
