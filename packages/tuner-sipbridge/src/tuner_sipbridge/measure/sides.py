@@ -46,8 +46,8 @@ class Clock:
     """Turns a sample of either side into the moment at which it passed our RTP port.
 
     A packet is one instant on the wire but 20 ms of sound. The convention, the same for both sides: sample
-    `k` of a packet passes `k / 8000` seconds after the packet itself. For the caller's side the packet's moment
-    is when it left; for the agent's side it is the kernel's arrival time, so that jitter on the way, which a
+    `k` of a packet passes `k / 8000` seconds after the packet itself. For the caller's side a packet's moment
+    is when it left. For the agent's side it is the kernel's arrival time, so that jitter on the way, which a
     listener hears or waits out, is not hidden by the smooth placement of the recording.
     """
 
