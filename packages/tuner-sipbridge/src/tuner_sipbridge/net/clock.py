@@ -10,7 +10,7 @@ _OFFSET_S = time.time() - time.monotonic()
 def now() -> float:
     """Unix time in seconds, advanced by the monotonic clock.
 
-    Its offset is sampled once a process, so a step of the system's clock during a run moves nothing; the kernel's
-    packet timestamps (CLOCK_REALTIME) stay comparable as long as no such step happens.
+    Its offset is sampled once a process, so a step of the system's clock during a run moves nothing; the
+    kernel's packet timestamps (CLOCK_REALTIME) stay comparable as long as no such step happens.
     """
     return time.monotonic() + _OFFSET_S

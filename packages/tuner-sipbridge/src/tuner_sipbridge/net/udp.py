@@ -27,7 +27,9 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         self.local: Address = ("", 0)
 
     @classmethod
-    async def open(cls, receive: Callable[[bytes, Address], None], *, host: str, port: int = 0) -> UdpEndpoint:
+    async def open(
+        cls, receive: Callable[[bytes, Address], None], *, host: str, port: int = 0
+    ) -> UdpEndpoint:
         """Bind `host:port` (0: any free port).
 
         Raises:
@@ -42,7 +44,7 @@ class UdpEndpoint(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio once the socket is bound."""
-        # On CPython 3.11 the selector's transport is no instance of DatagramTransport, though it behaves as one.
+        # On CPython 3.11 the selector's transport is no instance of DatagramTransport, though it is one.
         self._transport = cast(asyncio.DatagramTransport, transport)
         host, port = transport.get_extra_info("sockname")[:2]
         self.local = (host, port)
@@ -51,7 +53,7 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         """Called by asyncio for each datagram."""
         self._receive(data, (addr[0], addr[1]))
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         """Called by asyncio for an ICMP error: the timers of the transaction decide what it means."""
         logger.debug("UDP %s:%d: %s", *self.local, exc)
 
@@ -90,6 +92,8 @@ async def resolve(host: str, port: int) -> Address:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError as error:
-        raise NetworkError(f"cannot resolve {host}: {error.strerror or error}; check the SIP URI's host") from error
+        raise NetworkError(
+            f"cannot resolve {host}: {error.strerror or error}; check the SIP URI's host"
+        ) from error
     address = found[0][4]
     return str(address[0]), int(address[1])

@@ -1,0 +1,309 @@
+"""The answering side: accepts SIP calls and hands each to an agent as a `Line`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Literal, Self
+
+from tuner_sipbridge.call import events as signalling
+from tuner_sipbridge.call.challenge import Challenger
+from tuner_sipbridge.call.ids import Credentials
+from tuner_sipbridge.call.inbound import InboundCall
+from tuner_sipbridge.errors import MediaError
+from tuner_sipbridge.media import engine as media
+from tuner_sipbridge.net import clock
+from tuner_sipbridge.net.driver import Leg, SipDriver
+from tuner_sipbridge.net.ids import RandomIds
+from tuner_sipbridge.net.media_engine import PyMediaEngine
+from tuner_sipbridge.net.negotiated_media import parameters_of
+from tuner_sipbridge.net.udp import Address
+from tuner_sipbridge.sdp.negotiation import Negotiated
+from tuner_sipbridge.sip.message import Message, Request, response_to
+from tuner_sipbridge.sip.timers import Timers
+
+logger = logging.getLogger("tuner_sipbridge.answerer")
+
+AGENT_FAREWELL_S = 20.0
+"""How long an agent may go on after its call has ended (posting its record) before it is cancelled."""
+STREAM_TAIL_S = 0.1
+"""How long the media stream outlives the BYE, so that packets on their way still find the port."""
+
+REALM = "tuner-sipbridge"
+"""Protection domain shown in digest challenges."""
+
+Pick = Literal["answer", "busy", "ring"]
+
+
+class AnsweredLine:
+    """One inbound call; what the agent sees of it is `agents.line.Line`."""
+
+    def __init__(self, machine: InboundCall, *, on_incoming: Callable[[AnsweredLine], None]) -> None:
+        self._machine, self._on_incoming = machine, on_incoming
+        self._leg: Leg | None = None
+        self._stream: media.MediaStream | None = None
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[str] = loop.create_future()
+        self._standing: asyncio.Future[bool] = loop.create_future()
+        self._codec: media.Codec = "PCMU"
+        self._starting: set[asyncio.Task[None]] = set()
+
+    @property
+    def sip_call_id(self) -> str:
+        """Call-ID of the INVITE."""
+        return self._machine.sip_call_id
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the INVITE, names in lower case; the first value of each."""
+        return self._machine.headers
+
+    @property
+    def caller(self) -> str:
+        """User part of the From URI, or its host when there is none."""
+        uri = self._machine.invite.from_.uri
+        return uri.user or uri.host
+
+    @property
+    def called(self) -> str:
+        """User part of the Request-URI, or its host when there is none."""
+        uri = self._machine.invite.uri
+        return uri.user or uri.host
+
+    @property
+    def stream(self) -> media.MediaStream:
+        """The call's media, live.
+
+        Raises:
+            MediaError: the call was not accepted yet.
+        """
+        if self._stream is None:
+            raise MediaError("the call was not accepted yet, so it has no media")
+        return self._stream
+
+    @property
+    def codec(self) -> str:
+        """`PCMU` or `PCMA`."""
+        return self._codec
+
+    def run_on(self, driver: SipDriver) -> None:
+        """Let `driver` run the machine from now on."""
+        self._leg = driver.add(self._machine, self)
+        self._leg.act(lambda now: None)
+
+    def ring(self) -> None:
+        """Send 180 Ringing."""
+        self._act(lambda now: self._machine.ring(now=now))
+
+    def reject(self, status: int) -> None:
+        """Refuse the call."""
+        self._act(lambda now: self._machine.reject(status, now=now))
+
+    async def accept(self, stream: media.MediaStream) -> bool:
+        """Answer with `stream`; True when media runs, False when the call ended before that."""
+        self._stream = stream
+        address, port = stream.local
+        self._act(lambda now: self._machine.accept(now=now, address=address, port=port))
+        return await self._standing
+
+    def hang_up(self) -> None:
+        """Send BYE; `ended` completes at once."""
+        if not self._ended.done():
+            self._act(lambda now: self._machine.hang_up(now=now))
+
+    async def ended(self) -> str:
+        """Wait until the call is over; gives `caller`, `agent` or `network`."""
+        return await asyncio.shield(self._ended)
+
+    def on_message(self, message: Message, peer: Address, *, sent: bool, now: float) -> None:
+        """Nothing: the dialer's side keeps the trace."""
+
+    def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
+        """Let an event of the leg take effect."""
+        match event:
+            case signalling.Incoming():
+                self._on_incoming(self)
+            case signalling.Answered(negotiated=negotiated) | signalling.Renegotiated(negotiated=negotiated):
+                task = asyncio.get_running_loop().create_task(self._start_media(negotiated))
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
+            case signalling.Ended(by=by):
+                self._end(by)
+            case signalling.Cancelled():
+                self._end("caller")
+            case signalling.Rejected() | signalling.TimedOut() | signalling.NegotiationFailed():
+                self._end("agent")
+            case _:
+                pass
+
+    async def _start_media(self, negotiated: Negotiated) -> None:
+        parameters = parameters_of(negotiated)
+        self._codec = parameters.codec
+        try:
+            await self.stream.start(parameters)
+        except MediaError:
+            logger.exception("call %s: media could not be started", self.sip_call_id)
+            self.hang_up()
+            return
+        if not self._standing.done():
+            self._standing.set_result(True)
+
+    def _act(self, step: Callable[[float], None]) -> None:
+        if self._leg is not None:
+            self._leg.act(step)
+
+    def _end(self, by: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(by)
+        if not self._standing.done():
+            self._standing.set_result(False)
+
+
+Serve = Callable[[AnsweredLine], Awaitable[None]]
+
+
+class Answerer:
+    """Listens for calls and serves each with an agent. An async context manager."""
+
+    def __init__(
+        self,
+        agent: Serve,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 5060,
+        username: str | None = None,
+        password: str | None = None,
+        algorithm: Literal["SHA-256", "MD5"] = "SHA-256",
+        pick: Pick = "answer",
+        engine: media.MediaEngine | None = None,
+        timers: Timers = Timers(),
+    ) -> None:
+        """Prepare; nothing is opened before `async with`.
+
+        Args:
+            agent: called with a `Line` for each call; when it returns, the call is hung up.
+            host: address to listen on.
+            port: UDP port, 0 for any.
+            username: ask for digest credentials with this user name.
+            password: the password to the user name.
+            algorithm: hash of the digest challenge.
+            pick: `answer`; `busy`: refuse with 486; `ring`: never pick up.
+            engine: media engine to use; its owner closes it.
+            timers: base values of RFC 3261 §17.
+        """
+        self._agent, self._host, self._port = agent, host, port
+        self._credentials = Credentials(username, password or "") if username is not None else None
+        self._algorithm: Literal["SHA-256", "MD5"] = algorithm
+        self._pick, self._engine, self._timers = pick, engine, timers
+        self._own_engine: PyMediaEngine | None = None
+        self._driver = SipDriver(on_stray_request=self._on_stray_request)
+        self._ids = RandomIds()
+        self._serving: set[asyncio.Task[None]] = set()
+        self.calls_served = 0
+
+    async def __aenter__(self) -> Self:
+        """Bind the port and start the media engine.
+
+        Raises:
+            NetworkError: the address cannot be bound.
+        """
+        await self._driver.open(host=self._host, port=self._port)
+        if self._engine is None:
+            self._own_engine = PyMediaEngine()
+            self._engine = await self._own_engine.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let agents finish their goodbyes, then close sockets and engine."""
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=AGENT_FAREWELL_S)
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        self._driver.close()
+        if self._own_engine is not None:
+            await self._own_engine.aclose()
+
+    @property
+    def local(self) -> Address:
+        """Address and port calls are answered on."""
+        return self._driver.local
+
+    def _on_stray_request(self, request: Request, source: Address) -> None:
+        if request.method == "INVITE" and request.to.tag is None:
+            self._take(request, source)
+        elif request.method == "OPTIONS":
+            response = response_to(request, 200, to_tag=self._ids.tag())
+            response.headers.add("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
+            response.headers.add("Accept", "application/sdp")
+            self._driver.send(response, source)
+        elif request.method != "ACK":
+            self._driver.send(response_to(request, 481), source)
+
+    def _take(self, invite: Request, source: Address) -> None:
+        """Run a machine for a new call; it goes to the agent when the machine says `Incoming`."""
+        challenger = None
+        if self._credentials is not None:
+            challenger = Challenger(self._credentials, realm=REALM, algorithm=self._algorithm)
+        machine = InboundCall(
+            invite,
+            now=clock.now(),
+            local=self.local,
+            ids=self._ids,
+            source=source,
+            challenger=challenger,
+            timers=self._timers,
+        )
+        line = AnsweredLine(machine, on_incoming=self._on_incoming)
+        line.run_on(self._driver)
+
+    def _on_incoming(self, line: AnsweredLine) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(line))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, line: AnsweredLine) -> None:
+        """One call from the INVITE to the agent's last word."""
+        if self._pick == "busy":
+            line.reject(486)
+            return
+        line.ring()
+        if self._pick == "ring":
+            await line.ended()
+            return
+        assert self._engine is not None
+        try:
+            stream = await self._engine.open(host=self.local[0], live=True, record=False)
+        except MediaError:
+            logger.exception("call %s: no media port", line.sip_call_id)
+            line.reject(503)
+            return
+        try:
+            if await line.accept(stream):
+                self.calls_served += 1
+                await self._run_agent(line)
+        finally:
+            line.hang_up()
+            await asyncio.sleep(STREAM_TAIL_S)
+            await stream.close()
+
+    async def _run_agent(self, line: AnsweredLine) -> None:
+        """Let the agent serve the call; when the call is over it gets its time to finish, not more."""
+        serving = asyncio.ensure_future(self._agent(line))
+        ended = asyncio.ensure_future(line.ended())
+        try:
+            await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await asyncio.wait({serving}, timeout=AGENT_FAREWELL_S)
+            if not serving.done():
+                logger.warning("call %s: the agent did not finish in time", line.sip_call_id)
+        finally:
+            ended.cancel()
+            serving.cancel()
+            (result,) = await asyncio.gather(serving, return_exceptions=True)
+        if isinstance(result, Exception):
+            logger.error("call %s: the agent failed", line.sip_call_id, exc_info=result)

@@ -1,0 +1,182 @@
+"""Many calls: a plan played with so many at once, each call linked and written to disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tuner_sipbridge.caller.plan import BatchPlan, PlannedCall
+from tuner_sipbridge.caller.speech import render_scenario
+from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.dialer.run import CallRun
+from tuner_sipbridge.link import LinkDesk, LinkResult, unknown
+from tuner_sipbridge.net import clock
+from tuner_sipbridge.net.ids import new_correlation_id, new_sip_call_id
+
+Stage = Literal["rendering", "dialling", "ended", "linking", "linked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step forward of a batch; `call` is None for steps that concern the whole.
+
+    Attributes:
+        stage: what was reached.
+        call: the call that reached it.
+        run: how it went, from `ended` on.
+        link: whether it was linked, at `linked`.
+    """
+
+    stage: Stage
+    call: PlannedCall | None = None
+    run: CallRun | None = None
+    link: LinkResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCall:
+    """One call of a batch, done.
+
+    Attributes:
+        planned: whom it called and what it played.
+        run: how it went.
+        link: what Tuner made of it.
+        directory: where trace, recording and record lie; None when nothing was written.
+    """
+
+    planned: PlannedCall
+    run: CallRun
+    link: LinkResult
+    directory: Path | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Played to its end, and linked where Tuner could be asked."""
+        return self.run.outcome.passed and self.link.linked is not False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """A batch, done. Times are Unix seconds; `calls` are in the plan's order."""
+
+    name: str
+    started_at: float
+    ended_at: float
+    calls: tuple[BatchCall, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every call passed."""
+        return all(call.passed for call in self.calls)
+
+
+async def run_batch(
+    plan: BatchPlan,
+    dialer: Dialer,
+    *,
+    environ: Mapping[str, str],
+    at_once: int | None = None,
+    desk: LinkDesk | None = None,
+    link_wait_s: float = 15.0,
+    out: Path | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> BatchResult:
+    """Play a plan. A call that fails is a result; only what concerns the whole batch raises.
+
+    Args:
+        plan: which calls to make.
+        dialer: an open dialer.
+        environ: environment that holds the credentials the plan names.
+        at_once: calls standing at the same time; the plan's when not given.
+        desk: registers the calls with a local Tuner and asks for their links.
+        link_wait_s: how long after the last call to wait for posts that are still missing.
+        out: directory to write each call's trace, recording and record below.
+        on_progress: told of every step, in the event loop.
+
+    Raises:
+        FileError: a variable that the plan names is not set; nothing was dialled.
+        SpeechError: a sentence cannot be rendered; nothing was dialled.
+        NetworkError: the local Tuner is gone.
+    """
+    credentials = [plan.credentials(planned.target, environ) for planned in plan.calls]
+    on_progress(Progress("rendering"))
+    for scenario in {planned.scenario.name: planned.scenario for planned in plan.calls}.values():
+        await asyncio.to_thread(render_scenario, scenario)
+    started_at = clock.now()
+    places = asyncio.Semaphore(at_once or plan.at_once)
+
+    async def one(planned: PlannedCall, login: tuple[str, str] | None) -> CallRun:
+        async with places:
+            on_progress(Progress("dialling", planned))
+            run = await _play(planned, dialer, desk, login)
+            on_progress(Progress("ended", planned, run))
+            return run
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(*pair)) for pair in zip(plan.calls, credentials, strict=True)]
+    runs = [task.result() for task in tasks]
+    on_progress(Progress("linking"))
+    links = await _links(runs, desk, link_wait_s)
+    calls: list[BatchCall] = []
+    for planned, run, link in zip(plan.calls, runs, links, strict=True):
+        call = BatchCall(planned, run, link)
+        if out is not None:
+            call = await asyncio.to_thread(_write, call, out / planned.label)
+        calls.append(call)
+        on_progress(Progress("linked", planned, run, link))
+    return BatchResult(plan.name, started_at, clock.now(), tuple(calls))
+
+
+async def _play(
+    planned: PlannedCall, dialer: Dialer, desk: LinkDesk | None, login: tuple[str, str] | None
+) -> CallRun:
+    """Register, dial, play, settle."""
+    target, scenario = planned.target, planned.scenario
+    sip_call_id, correlation_id = new_sip_call_id(), new_correlation_id()
+    if desk is not None:
+        await desk.register(
+            sip_call_id,
+            correlation_id=correlation_id,
+            agent=target.agent,
+            scenario=scenario.name,
+            target=target.uri,
+            started_at=clock.now(),
+        )
+    username, password = login or (None, None)
+    run = await dialer.run(
+        target.uri,
+        scenario,
+        agent=target.agent,
+        ring_timeout=target.ring_timeout_s,
+        sip_call_id=sip_call_id,
+        correlation_id=correlation_id,
+        headers=target.headers,
+        username=username,
+        password=password,
+    )
+    if desk is not None:
+        outcome = run.outcome
+        await desk.settle(sip_call_id, outcome=outcome.kind, detail=outcome.detail, ended_at=clock.now())
+    return run
+
+
+async def _links(runs: Sequence[CallRun], desk: LinkDesk | None, wait_s: float) -> list[LinkResult]:
+    if desk is None:
+        return [unknown(run.sip_call_id) for run in runs]
+    answered = {run.sip_call_id for run in runs if run.trace.first("call.answered") is not None}
+    found = await desk.links(answered, wait_s=wait_s) if answered else {}
+    rest = {run.sip_call_id for run in runs} - answered
+    found |= await desk.links(rest, wait_s=0.0) if rest else {}
+    return [found[run.sip_call_id] for run in runs]
+
+
+def _write(call: BatchCall, directory: Path) -> BatchCall:
+    call.run.write(directory)
+    if call.link.record is not None:
+        record = json.dumps(call.link.record, ensure_ascii=False, indent=2)
+        (directory / "record.json").write_text(record + "\n", encoding="utf-8")
+    return replace(call, directory=directory)

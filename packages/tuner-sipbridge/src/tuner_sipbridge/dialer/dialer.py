@@ -1,0 +1,275 @@
+"""The dialer: places calls over SIP, gives each its media stream, and plays scenarios on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from tuner_sipbridge.call.ids import Credentials
+from tuner_sipbridge.call.outbound import OutboundCall
+from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
+from tuner_sipbridge.dialer.outcome import Outcome, OutcomeClass
+from tuner_sipbridge.dialer.placed_call import PlacedCall
+from tuner_sipbridge.dialer.play import play
+from tuner_sipbridge.dialer.run import CallRun
+from tuner_sipbridge.errors import CallError, LocalProtocolError, NetworkError, SipBridgeError
+from tuner_sipbridge.media.engine import MediaEngine
+from tuner_sipbridge.net.driver import SipDriver
+from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
+from tuner_sipbridge.net.media_engine import PyMediaEngine
+from tuner_sipbridge.net.udp import Address, local_address_towards, resolve
+from tuner_sipbridge.sdp.negotiation import make_offer
+from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.uri import Uri
+
+DEFAULT_RING_TIMEOUT_S = 60.0
+
+
+class AnsweredCall:
+    """A call that stands: what `async with dialer.dial(…) as call` gives."""
+
+    def __init__(self, call: PlacedCall, *, speech: SpeechSource | None, target: str) -> None:
+        self._call, self._speech, self._target = call, speech, target
+
+    @property
+    def sip_call_id(self) -> str:
+        """Call-ID of the INVITE: what the agent must post for the call to be linked."""
+        return self._call.sip_call_id
+
+    @property
+    def correlation_id(self) -> str:
+        """Value of the X-Correlation-Id header."""
+        return self._call.correlation_id
+
+    async def play(self, scenario: Scenario) -> CallRun:
+        """Play a scenario to its end, hang up, and give back what happened.
+
+        Raises:
+            SpeechError: a sentence cannot be rendered.
+        """
+        utterances = await asyncio.to_thread(render_scenario, scenario, self._speech)
+        completed = await play(self._call, scenario, utterances)
+        await self._call.close()
+        return CallRun.of(self._call, scenario=scenario.name, outcome=self._call.outcome(completed=completed))
+
+    def hang_up(self) -> None:
+        """Send BYE."""
+        self._call.hang_up()
+
+    async def ended(self) -> None:
+        """Wait until the call is over, whoever ended it."""
+        await self._call.ended()
+
+
+class Dialer:
+    """Places calls. An async context manager: owns its sockets and, unless one is given, its media engine.
+
+    ```python
+    async with Dialer(username="probe", password="…") as dialer:
+        async with dialer.dial("sip:agent@edge.example", ring_timeout=20) as call:
+            run = await call.play(Scenario.load("refund.yaml"))
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        host: str | None = None,
+        port: int = 0,
+        from_user: str = "tuner",
+        engine: MediaEngine | None = None,
+        speech: SpeechSource | None = None,
+        timers: Timers = Timers(),
+    ) -> None:
+        """Prepare; nothing is opened before `async with`.
+
+        Args:
+            username: for digest authentication, when challenged.
+            password: for digest authentication.
+            host: local address to send from; the interface towards each target when not given.
+            port: local SIP port, 0 for any.
+            from_user: user part of the From URI.
+            engine: media engine to use; its owner closes it.
+            speech: voice of the caller; the one each scenario's persona names when not given.
+            timers: base values of RFC 3261 §17.
+        """
+        self._credentials = Credentials(username, password or "") if username is not None else None
+        self._host, self._port, self._from_user = host, port, from_user
+        self._engine, self._speech, self._timers = engine, speech, timers
+        self._own_engine: PyMediaEngine | None = None
+        self._drivers: dict[str, SipDriver] = {}
+        self._driver_lock = asyncio.Lock()
+        self._ids = RandomIds()
+
+    async def __aenter__(self) -> Self:
+        """Start the media engine."""
+        if self._engine is None:
+            self._own_engine = PyMediaEngine()
+            self._engine = await self._own_engine.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close sockets and engine."""
+        for driver in self._drivers.values():
+            driver.close()
+        self._drivers.clear()
+        if self._own_engine is not None:
+            await self._own_engine.aclose()
+            self._own_engine = self._engine = None
+
+    @asynccontextmanager
+    async def dial(
+        self,
+        target: str,
+        *,
+        ring_timeout: float = DEFAULT_RING_TIMEOUT_S,
+        sip_call_id: str | None = None,
+        correlation_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[AnsweredCall]:
+        """Call `target`; entered when it answers, hung up when left.
+
+        Args:
+            target: SIP URI, used as given.
+            ring_timeout: seconds until CANCEL when nobody picks up.
+            sip_call_id: Call-ID to use; 27 base62 characters of our making when not given.
+            correlation_id: value of X-Correlation-Id; 32 hexadecimal digits of our making when not given.
+            headers: further headers of the INVITE, kept on the authenticated retry.
+
+        Raises:
+            CallError: rejected, timed out, credentials refused, or no codec in common.
+            NetworkError: the host is unknown or there is no route to it.
+            LocalProtocolError: the URI or a header is not one.
+        """
+        call = await self._place(
+            target,
+            ring_timeout=ring_timeout,
+            sip_call_id=sip_call_id,
+            correlation_id=correlation_id,
+            headers=headers,
+            credentials=self._credentials,
+        )
+        try:
+            await call.answered()
+            yield AnsweredCall(call, speech=self._speech, target=target)
+        finally:
+            await call.close()
+
+    async def run(
+        self,
+        target: str,
+        scenario: Scenario,
+        *,
+        agent: str = "",
+        ring_timeout: float = DEFAULT_RING_TIMEOUT_S,
+        sip_call_id: str | None = None,
+        correlation_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> CallRun:
+        """Dial, play, hang up. A call that fails is a run with its outcome, never an exception.
+
+        Args:
+            target: SIP URI, used as given.
+            scenario: what to play.
+            agent: name of the agent, for the trace.
+            ring_timeout: as for `dial`.
+            sip_call_id: as for `dial`.
+            correlation_id: as for `dial`.
+            headers: as for `dial`.
+            username: for this call, in place of the dialer's.
+            password: for this call.
+
+        Raises:
+            SpeechError: the scenario's speech cannot be rendered; nothing was dialled.
+        """
+        utterances = await asyncio.to_thread(render_scenario, scenario, self._speech)
+        credentials = self._credentials if username is None else Credentials(username, password or "")
+        call_id, correlation = sip_call_id or new_sip_call_id(), correlation_id or new_correlation_id()
+        try:
+            call = await self._place(
+                target,
+                ring_timeout=ring_timeout,
+                sip_call_id=call_id,
+                correlation_id=correlation,
+                headers=headers,
+                credentials=credentials,
+                scenario=scenario.name,
+                agent=agent,
+            )
+        except SipBridgeError as error:
+            outcome = Outcome(_class_of(error), str(error))
+            return CallRun.undialled(target, call_id, correlation, scenario=scenario.name, outcome=outcome)
+        completed = False
+        try:
+            await call.answered()
+            completed = await play(call, scenario, utterances)
+        except CallError:
+            pass  # the closing event says the same, and the outcome is made from it
+        finally:
+            await call.close()
+        return CallRun.of(call, scenario=scenario.name, outcome=call.outcome(completed=completed))
+
+    async def _place(
+        self,
+        target: str,
+        *,
+        ring_timeout: float,
+        sip_call_id: str | None,
+        correlation_id: str | None,
+        headers: Mapping[str, str] | None,
+        credentials: Credentials | None,
+        scenario: str = "",
+        agent: str = "",
+    ) -> PlacedCall:
+        if self._engine is None:
+            raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
+        uri = Uri.parse(target)
+        driver = await self._driver_towards(await resolve(uri.host, uri.port or 5060))
+        host, port = driver.local
+        call_id = sip_call_id or new_sip_call_id()
+        correlation = correlation_id or new_correlation_id()
+        own = [("X-Correlation-Id", correlation), ("X-CID", call_id), *(headers or {}).items()]
+        stream = await self._engine.open(host=host)
+        try:
+            machine = OutboundCall(
+                uri,
+                local=(host, port),
+                offer=make_offer(*stream.local, session_id=self._ids.session_id()),
+                sip_call_id=call_id,
+                from_uri=Uri(scheme="sip", user=self._from_user, host=host, port=port),
+                ids=self._ids,
+                headers=own,
+                credentials=credentials,
+                ring_timeout_s=ring_timeout,
+                timers=self._timers,
+            )
+        except BaseException:
+            await stream.close()
+            raise
+        call = PlacedCall(target=target, correlation_id=correlation, stream=stream)
+        call.start(machine, driver, scenario=scenario, agent=agent)
+        return call
+
+    async def _driver_towards(self, remote: Address) -> SipDriver:
+        host = self._host or local_address_towards(remote)
+        async with self._driver_lock:
+            if host not in self._drivers:
+                driver = SipDriver()
+                await driver.open(host=host, port=self._port)
+                self._drivers[host] = driver
+            return self._drivers[host]
+
+
+def _class_of(error: SipBridgeError) -> OutcomeClass:
+    """Class of an error that came before the INVITE was sent."""
+    return "client_error" if isinstance(error, LocalProtocolError | NetworkError) else "indeterminate"

@@ -1,0 +1,102 @@
+"""How a call went: a class that a machine can count and a sentence that a person understands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tuner_sipbridge.call import events as signalling
+from tuner_sipbridge.errors import (
+    AuthenticationFailed,
+    CallError,
+    CallRejected,
+    CallTimedOut,
+    NegotiationFailed,
+)
+
+OutcomeClass: TypeAlias = Literal["success", "client_error", "upstream_error", "agent_error", "indeterminate"]
+
+_AGENT_STATUSES = frozenset({480, 486, 600, 603, 607, 608})
+"""The called party itself is busy, away or unwilling (RFC 3261 §21.4.18, §21.4.24, §21.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one call went.
+
+    Attributes:
+        kind: `success`: every step was played. `client_error`: what we were given is wrong (URI, credentials,
+            codecs). `upstream_error`: the way to the agent is broken. `agent_error`: the agent was reached and
+            did not do its part. `indeterminate`: our own side failed, nothing is known about the agent.
+        detail: one sentence in plain words.
+    """
+
+    kind: OutcomeClass
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the scenario was played to its end."""
+        return self.kind == "success"
+
+
+def outcome_of(closing: signalling.CallEvent | None, *, completed: bool, gave_up: str = "") -> Outcome:
+    """Classify a call by its closing event and by what became of its scenario.
+
+    Args:
+        closing: the closing event; None when the call was never settled.
+        completed: every step of the scenario was played.
+        gave_up: why the caller stopped waiting, in words; empty when it did not.
+    """
+    match closing:
+        case signalling.Ended(by="network", reason=reason):
+            return Outcome("upstream_error", reason or "the far end disappeared in mid-call")
+        case signalling.Ended() if gave_up:
+            return Outcome("agent_error", f"the caller gave up: {gave_up}")
+        case signalling.Ended() if completed:
+            return Outcome("success", "the scenario was played to its end")
+        case signalling.Ended(by="agent", reason=reason):
+            because = f" ({reason})" if reason else ""
+            return Outcome("agent_error", f"the agent hung up before the scenario was over{because}")
+        case signalling.Ended():
+            return Outcome("indeterminate", "the call was ended from our side before the scenario was over")
+        case signalling.Rejected(status=status, text=text):
+            return Outcome(_class_of_status(status), text)
+        case signalling.AuthenticationRefused(text=text) | signalling.NegotiationFailed(text=text):
+            return Outcome("client_error", text)
+        case signalling.TimedOut(stage="ringing", text=text):
+            return Outcome(
+                "agent_error", text or "nobody picked up within the ring time-out; CANCEL was sent"
+            )
+        case signalling.TimedOut(text=text):
+            return Outcome("upstream_error", text or "no response at all to the INVITE within 32 s (Timer B)")
+        case signalling.Cancelled(why=why):
+            return Outcome(
+                "indeterminate", f"the call was cancelled from our side{': ' + why if why else ''}"
+            )
+        case _:
+            return Outcome("indeterminate", "the call was never settled")
+
+
+def error_of(closing: signalling.CallEvent, *, sip_call_id: str) -> CallError:
+    """The exception that says the same as a closing event that came before the answer."""
+    words = outcome_of(closing, completed=False).detail
+    match closing:
+        case signalling.AuthenticationRefused(status=status, reason=reason, realm=realm):
+            return AuthenticationFailed(status, reason, realm=realm, message=words, sip_call_id=sip_call_id)
+        case signalling.Rejected(status=status, reason=reason):
+            return CallRejected(status, reason, message=words, sip_call_id=sip_call_id)
+        case signalling.TimedOut(stage=stage):
+            return CallTimedOut(stage, words, sip_call_id=sip_call_id)
+        case signalling.NegotiationFailed():
+            return NegotiationFailed(words, sip_call_id=sip_call_id)
+        case _:
+            return CallError(words, sip_call_id=sip_call_id)
+
+
+def _class_of_status(status: int) -> OutcomeClass:
+    if status in _AGENT_STATUSES:
+        return "agent_error"
+    if 500 <= status < 600 or status == 408:
+        return "upstream_error"
+    return "client_error"

@@ -1,0 +1,70 @@
+"""Plays a scenario on an answered call: the turn machine decides, this carries out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from tuner_sipbridge.caller.events import (
+    Answered,
+    CallerEvent,
+    CutShort,
+    GaveUp,
+    HangUp,
+    Order,
+    Say,
+    SendDigits,
+    StopSpeaking,
+)
+from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.caller.turns import Caller
+from tuner_sipbridge.caller.utterance import Utterance
+from tuner_sipbridge.dialer.placed_call import PlacedCall
+from tuner_sipbridge.net import clock
+
+
+async def play(call: PlacedCall, scenario: Scenario, utterances: Mapping[int, Utterance]) -> bool:
+    """Play the scenario until it is over or the call is; gives True when every step was played.
+
+    Args:
+        call: an answered call.
+        scenario: what to do.
+        utterances: the rendered speech of each spoken step, by index of the step.
+    """
+    caller = Caller(scenario, {step: utterance.duration_s for step, utterance in utterances.items()})
+    caller.receive(Answered(), now=clock.now())
+    while True:
+        for order in caller.outgoing():
+            _carry_out(order, call, utterances)
+        for event in caller.events():
+            _note(event, call)
+        if caller.finished:
+            return caller.completed
+        deadline = caller.next_deadline()
+        try:
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - clock.now())):
+                heard = await call.inputs.get()
+        except TimeoutError:
+            caller.handle_timer(now=clock.now())
+        else:
+            caller.receive(heard, now=clock.now())
+
+
+def _carry_out(order: Order, call: PlacedCall, utterances: Mapping[int, Utterance]) -> None:
+    match order:
+        case Say():
+            call.say(order, utterances[order.step])
+        case SendDigits():
+            call.send_digits(order)
+        case StopSpeaking():
+            call.stop_speaking()
+        case HangUp():
+            call.hang_up()
+
+
+def _note(event: CallerEvent, call: PlacedCall) -> None:
+    match event:
+        case GaveUp(step=step, waited_s=waited_s, why=why):
+            call.trace.note("caller.gave_up", at=clock.now(), step=step, waited_s=round(waited_s, 3), why=why)
+        case CutShort() | _:
+            pass
