@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -80,14 +81,12 @@ class Intake:
             return self._refuse(request, Reply(401, {"detail": "Missing or invalid API key"}), now=now)
         problems = _query_problems(request.query)
         record: PostedRecord | None = None
-        document: object = None
         try:
             record = _record_of(request)
         except RefusedBody as refused:
             problems += refused.problems
-            document = refused.document
         if record is None or problems:
-            return self._refuse(request, Reply(422, {"detail": problems}), record, document, now=now)
+            return self._refuse(request, Reply(422, {"detail": problems}), record, now=now)
         agent = request.query["agent_remote_identifier"]
         if unknown := self._unknown(int(request.query["workspace_id"]), agent):
             return self._refuse(request, Reply(404, {"detail": unknown}), record, now=now)
@@ -119,13 +118,15 @@ class Intake:
         request: CreateCallRequest,
         reply: Reply,
         record: PostedRecord | None = None,
-        document: object = None,
         *,
         now: float,
     ) -> Reply:
         detail = reply.body["detail"]
         problem = detail if isinstance(detail, str) else "; ".join(problem_text(item) for item in detail[:3])
-        call_id, sip_call_id = (record.call_id, record.sip_call_id) if record else _ids_of(document)
+        if record is not None:
+            call_id, sip_call_id = record.call_id, record.sip_call_id
+        else:
+            call_id, sip_call_id = _ids_of(request.body)
         agent = request.query.get("agent_remote_identifier", "")
         self._store.add_refusal(Refusal(now, reply.status, problem, agent, call_id, sip_call_id))
         logger.info("post refused with %d", reply.status)
@@ -156,8 +157,12 @@ def _query_problems(query: Mapping[str, str]) -> list[dict[str, Any]]:
     return problems
 
 
-def _ids_of(document: object) -> tuple[str | None, str | None]:
-    """The ids of a refused body, as far as it has them."""
+def _ids_of(body: bytes) -> tuple[str | None, str | None]:
+    """The ids of a refused body, as far as it can be read: they say which call is missing."""
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, None
     if not isinstance(document, dict):
         return None, None
     fields = cast("dict[str, object]", document)

@@ -8,17 +8,15 @@ change in the agent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tuner_core.local.reasons import likeness, warning_for, why_unlinked
+from tuner_core.local.likeness import overlap, pair_calls, pair_refusals
+from tuner_core.local.reasons import warning_for, why_unlinked
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 LinkedBy = Literal["sip_call_id", "correlation_id", "recipient"]
-
-SLACK_S = 2.0
-"""Timestamps in whole seconds and two machines' clocks: calls this far apart still count as overlapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,14 @@ def link_all(
         taken.update(call.id for _, call in found.values())
     spare = [call for call in calls if call.id not in taken]
     lonely = [simulation for simulation in simulations if simulation.sip_call_id not in found]
-    candidates = _candidates(lonely, spare)
+    candidates = pair_calls(lonely, spare)
+    accepted = {call.call_id for call in calls}
+    refused = pair_refusals(lonely, [row for row in refusals if row.call_id not in accepted], candidates)
     twins = _by_value(spare, lambda row: row.sip_call_id)
     return [
         _linked(simulation, *found[simulation.sip_call_id], twins.get(simulation.sip_call_id, []))
         if simulation.sip_call_id in found
-        else _unlinked(simulation, candidates.get(simulation.sip_call_id), spare, refusals)
+        else _unlinked(simulation, candidates.get(simulation.sip_call_id), spare, refused)
         for simulation in simulations
     ]
 
@@ -89,7 +89,7 @@ def _join(
     for simulation in sorted(simulations, key=lambda simulation: simulation.started_at):
         rest = by_value.get(key(simulation) or "")
         if rest:
-            call = min(rest, key=lambda call: (-_overlap(simulation, call), call.id))
+            call = min(rest, key=lambda call: (-overlap(simulation, call), call.id))
             rest.remove(call)
             found[simulation.sip_call_id] = (by, call)
 
@@ -113,46 +113,8 @@ def _unlinked(
     simulation: Simulation,
     candidate: PostedCall | None,
     spare: Sequence[PostedCall],
-    refusals: Sequence[Refusal],
+    refused: Mapping[str, Refusal],
 ) -> Link:
     later = sum(call.received_at >= simulation.started_at for call in spare)
-    reason = why_unlinked(simulation, candidate, unnamed=later, refusal=_refusal_of(simulation, refusals))
+    reason = why_unlinked(simulation, candidate, unnamed=later, refusal=refused.get(simulation.sip_call_id))
     return Link(False, f"not linked: {reason}", candidate=candidate)
-
-
-def _candidates(simulations: Sequence[Simulation], calls: Sequence[PostedCall]) -> dict[str, PostedCall]:
-    """Pair left-over simulations with left-over calls, the most alike first, each call used once."""
-    scored: list[tuple[float, str, PostedCall]] = []
-    for simulation in simulations:
-        for call in calls:
-            score = likeness(simulation, call) * 10 + _overlap(simulation, call)
-            if score > 0:
-                same_agent = 0.1 if simulation.agent and simulation.agent == call.agent else 0.0
-                scored.append((score + same_agent, simulation.sip_call_id, call))
-    scored.sort(key=lambda item: (-item[0], item[2].id))
-    pairs: dict[str, PostedCall] = {}
-    used: set[int] = set()
-    for _, sip_call_id, call in scored:
-        if sip_call_id not in pairs and call.id not in used:
-            pairs[sip_call_id] = call
-            used.add(call.id)
-    return pairs
-
-
-def _overlap(simulation: Simulation, call: PostedCall) -> float:
-    """Time that both share, as a part of the time that either covers: 0 apart, 1 the same."""
-    end = (
-        simulation.ended_at if simulation.ended_at is not None else max(call.ended_at, simulation.started_at)
-    )
-    shared = min(end, call.ended_at) - max(simulation.started_at, call.started_at) + 2 * SLACK_S
-    whole = max(end, call.ended_at) - min(simulation.started_at, call.started_at) + 2 * SLACK_S
-    return max(0.0, shared / whole)
-
-
-def _refusal_of(simulation: Simulation, refusals: Sequence[Refusal]) -> Refusal | None:
-    """The refused post that names this simulation, else the first nameless one that came after it began."""
-    after = [refusal for refusal in refusals if refusal.received_at >= simulation.started_at]
-    for refusal in reversed(after):
-        if refusal.sip_call_id == simulation.sip_call_id:
-            return refusal
-    return next((refusal for refusal in after if not refusal.sip_call_id), None)

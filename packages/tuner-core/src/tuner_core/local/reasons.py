@@ -10,11 +10,6 @@ from tuner_core.local.rows import PostedCall, Refusal, Simulation
 _SHOWN = 40
 
 
-def likeness(simulation: Simulation, call: PostedCall) -> float:
-    """How surely the call's ids, though unequal, were meant for this simulation: 0 not at all, 1 surely."""
-    return 1.0 if _near_miss(simulation, call) else 0.0
-
-
 def why_unlinked(
     simulation: Simulation, candidate: PostedCall | None, *, unnamed: int, refusal: Refusal | None
 ) -> str:
@@ -27,16 +22,22 @@ def why_unlinked(
         refusal: a refused post that may have been this call.
     """
     if refusal is not None and (candidate is None or refusal.sip_call_id == simulation.sip_call_id):
-        return _refused(refusal)
+        return _refused(refusal, simulation)
     if candidate is not None:
-        return _mismatch(simulation, candidate)
+        course = _course(simulation)
+        ending = f"; the simulation itself did not succeed ({course})" if course else ""
+        return _mismatch(simulation, candidate) + ending
+    if course := _course(simulation):
+        return f"the simulation did not succeed ({course}), and no call was posted that could be its own"
+    if unnamed == 1:
+        return (
+            "the one call posted since that belongs to no simulation neither names it nor overlaps it in time"
+        )
     if unnamed:
-        calls = "the one other call" if unnamed == 1 else f"none of the {unnamed} other calls"
-        verb = "neither names it nor overlaps" if unnamed == 1 else "names it or overlaps"
-        reason = f"{calls} posted after this simulation {verb} it in time"
-    else:
-        reason = "no call was posted after this simulation"
-    return reason + _course(simulation)
+        return (
+            f"none of the {unnamed} calls posted since that belong to no simulation names it or overlaps it"
+        )
+    return "no call was posted after this simulation"
 
 
 def warning_for(simulation: Simulation, by: str, call: PostedCall, twins: Sequence[PostedCall]) -> str:
@@ -66,8 +67,8 @@ def shown(value: str) -> str:
     return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"
 
 
-def _near_miss(simulation: Simulation, call: PostedCall) -> str:
-    """What is wrong with a posted id that is all but this simulation's, "" when none is."""
+def near_miss(simulation: Simulation, call: PostedCall) -> str:
+    """Say what is wrong with a posted id that is all but this simulation's; "" when none is."""
     posted = call.sip_call_id
     if posted:
         if simulation.correlation_id and _folded(posted) == _folded(simulation.correlation_id):
@@ -108,7 +109,7 @@ def _near_miss(simulation: Simulation, call: PostedCall) -> str:
 
 def _mismatch(simulation: Simulation, call: PostedCall) -> str:
     who = f"the agent's call {shown(call.call_id)}"
-    if near := _near_miss(simulation, call):
+    if near := near_miss(simulation, call):
         return f"{who} came, but {near}"
     if call.sip_call_id:
         return f"{who} came, but {_wrong_call_id(simulation, call.sip_call_id)}"
@@ -142,18 +143,19 @@ def _wrong_call_id(simulation: Simulation, posted: str) -> str:
     )
 
 
-def _refused(refusal: Refusal) -> str:
-    call = f" of call {shown(refusal.call_id)}" if refusal.call_id else ""
-    return f"a post{call} was refused with {refusal.status} ({refusal.problem})"
+def _refused(refusal: Refusal, simulation: Simulation) -> str:
+    answer = f"refused with {refusal.status} ({refusal.problem})"
+    call = f"call {shown(refusal.call_id)}" if refusal.call_id else "this call"
+    if refusal.sip_call_id == simulation.sip_call_id:
+        return f"the post of {call} was {answer}"
+    return f"a post was {answer}, likely that of {call}"
 
 
 def _course(simulation: Simulation) -> str:
-    if simulation.outcome is None:
-        return "" if simulation.ended_at is not None else ", which has not been reported as ended"
-    if simulation.outcome == "success":
+    """How the simulation went, where that may be why there is no call; "" otherwise."""
+    if simulation.outcome in (None, "success"):
         return ""
-    detail = f": {simulation.detail}" if simulation.detail else ""
-    return f"; the simulation itself did not succeed ({simulation.outcome}{detail})"
+    return f"{simulation.outcome}: {simulation.detail}" if simulation.detail else str(simulation.outcome)
 
 
 def _folded(value: str) -> str:

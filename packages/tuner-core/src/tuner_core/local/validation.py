@@ -224,12 +224,10 @@ class RefusedBody(Exception):
 
     Attributes:
         problems: FastAPI's `detail`: a `{"loc", "msg", "type"}` for each field at fault, without its value.
-        document: what the JSON text held, None when it was not JSON.
     """
 
-    def __init__(self, problems: Sequence[Mapping[str, Any]], document: object = None) -> None:
+    def __init__(self, problems: Sequence[Mapping[str, Any]]) -> None:
         self.problems = [dict(problem) for problem in problems]
-        self.document = document
         super().__init__("; ".join(problem_text(problem) for problem in self.problems))
 
 
@@ -264,7 +262,7 @@ def check_record(document: object) -> PostedRecord:
         problems = [
             {"loc": ["body", *item["loc"]], "msg": item["msg"], "type": item["type"]} for item in details
         ]
-        raise RefusedBody(problems, document) from None
+        raise RefusedBody(problems) from None
 
 
 def problem_text(problem: Mapping[str, Any]) -> str:
