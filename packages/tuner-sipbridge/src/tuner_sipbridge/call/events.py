@@ -1,9 +1,9 @@
 """What happens to a call, as values. Both halves of a call speak these, the UAC and the UAS.
 
 A call gives exactly one closing event: `Rejected`, `AuthenticationRefused`, `Cancelled`, `TimedOut`,
-`NegotiationFailed` or `Ended`. It is given at the moment the outcome is settled: `hang_up` gives `Ended` when the
-BYE is handed out, not when it is answered. The machine may have messages to send for a while after that; it says
-`finished` when it has none left.
+`NegotiationFailed` or `Ended`. It is given at the moment the outcome is settled: `hang_up` gives `Ended`
+when the BYE is handed out, not when it is answered. The machine may have messages to send for a while after
+that; it says `finished` when it has none left.
 
 `by` names a party: `caller` is the UAC side of the call, `agent` the UAS side, whichever of the two we are.
 """

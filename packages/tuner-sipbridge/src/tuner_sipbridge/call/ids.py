@@ -18,7 +18,7 @@ class Ids(Protocol):
         ...
 
     def cnonce(self) -> str:
-        """An unpredictable token for digest: a client's cnonce, or the nonce of a challenge (RFC 7616 §3.4)."""
+        """An unpredictable token for digest: a client's cnonce, or a challenge's nonce (RFC 7616 §3.4)."""
         ...
 
     def session_id(self) -> int:

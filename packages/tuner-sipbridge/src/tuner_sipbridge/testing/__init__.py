@@ -1,1 +1,1 @@
-"""tuner_sipbridge."""
+"""For tests, ours and yours: whole calls in virtual time, over a network as bad as you ask for."""

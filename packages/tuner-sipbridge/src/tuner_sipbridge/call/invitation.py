@@ -1,0 +1,126 @@
+"""The INVITE of an outbound call until its final response: tries, ring time-out, CANCEL (RFC 3261 §9.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner_sipbridge.call.ids import Ids
+from tuner_sipbridge.call.requests import Reach, again
+from tuner_sipbridge.sip.client_transaction import cancel_of
+from tuner_sipbridge.sip.message import Request, Response
+from tuner_sipbridge.sip.routing import next_hop
+from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
+from tuner_sipbridge.sip.uri import Uri
+
+_MOST_TRIES = 8
+"""INVITEs of one call, redirections and challenges together: nobody sends us round for ever."""
+
+
+class Invitation:
+    """Sends the INVITE, again where the far end asks for that, and gives up as the standard asks."""
+
+    def __init__(
+        self,
+        invite: Request,
+        layer: TransactionLayer,
+        *,
+        reach: Reach,
+        ids: Ids,
+        timers: Timers,
+        ring_timeout_s: float,
+    ) -> None:
+        """Prepare; nothing is sent before `begin`."""
+        self.request = invite
+        self._layer = layer
+        self._reach = reach
+        self._ids = ids
+        self._timers = timers
+        self._ring_timeout_s = ring_timeout_s
+        self._tried = [invite.uri]
+        self._tries = 0
+        self._given_up = self._cancelled = False
+        self._ring_until: float | None = None
+        self._abandon_at: float | None = None
+        self.heard = False
+        """True when a provisional response to the present INVITE came."""
+
+    @property
+    def begun(self) -> bool:
+        """True when an INVITE was sent."""
+        return self._tries > 0
+
+    def begin(self, *, now: float) -> None:
+        """Send the first INVITE."""
+        self._ring_until = now + self._ring_timeout_s
+        self._send(now)
+
+    def take_provisional(self, *, now: float) -> None:
+        """A provisional response came: from now on, and not before, CANCEL may be sent (§9.1)."""
+        self.heard = True
+        if self._given_up:
+            self._cancel(now)
+
+    def settle(self) -> None:
+        """A final response came, or none can come any more."""
+        self._ring_until = self._abandon_at = None
+
+    def give_up(self, *, now: float) -> None:
+        """CANCEL at once, or as soon as a provisional response comes."""
+        self._ring_until = None
+        if self.begun and not self._given_up:
+            self._given_up = True
+            if self.heard:
+                self._cancel(now)
+
+    def retry(self, credentials: Sequence[tuple[str, str]], *, now: float) -> bool:
+        """Send the INVITE again with credentials; False when there were too many tries."""
+        return self._again(now, uri=self.request.uri, credentials=credentials)
+
+    def redirect(self, response: Response, *, now: float) -> bool:
+        """Send the INVITE to the first Contact of a 3xx that was not tried yet (§8.1.3.4); False without one.
+
+        Credentials are not taken along: they were for another server.
+        """
+        targets = [contact.uri.as_request_uri() for contact in response.contacts if contact.uri.is_sip]
+        uri = next((uri for uri in targets if uri not in self._tried), None)
+        if uri is None:
+            return False
+        self._tried.append(uri)
+        return self._again(now, uri=uri, credentials=())
+
+    def handle_timer(self, *, now: float) -> bool:
+        """Do what is due; True when the ring time-out is over and the call is to be given up."""
+        if self._abandon_at is not None and now >= self._abandon_at:
+            self._abandon_at = None
+            self._layer.abandon(self.request, now=now)
+        return self._ring_until is not None and now >= self._ring_until
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` must run next."""
+        return min((at for at in (self._ring_until, self._abandon_at) if at is not None), default=None)
+
+    def _again(self, now: float, *, uri: Uri, credentials: Sequence[tuple[str, str]]) -> bool:
+        if self._tries >= _MOST_TRIES:
+            return False
+        self.request = again(
+            self.request,
+            via=self._reach.via(self._ids.branch()),
+            cseq=self.request.cseq.number + 1,
+            uri=uri,
+            credentials=credentials,
+        )
+        self._send(now)
+        return True
+
+    def _send(self, now: float) -> None:
+        self._tries += 1
+        self.heard = False
+        self._layer.send(self.request, now=now)
+
+    def _cancel(self, now: float) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            # A far end that ignores the CANCEL is not waited for longer than this (§9.1).
+            self._abandon_at = now + self._timers.patience
+            self._layer.send(cancel_of(self.request), now=now, to=next_hop(self.request))

@@ -1,0 +1,112 @@
+from tuner_sipbridge.sip.client_transaction import cancel_of
+from tuner_sipbridge.sip.message import Request, Response, response_to
+from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.transaction_layer import (
+    NoAck,
+    NoResponse,
+    RequestArrived,
+    ResponseArrived,
+    TransactionLayer,
+)
+
+PEER = ("192.0.2.1", 5099)
+
+
+def request(method: str, *, branch: str = "z9hG4bK-1", number: int = 1, tag: str = "a") -> Request:
+    message = parse_datagram(
+        (
+            f"{method} sip:agent@far.example:5070 SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP 10.0.0.1:5060;rport;branch={branch}\r\n"
+            f"From: <sip:caller@10.0.0.1>;tag={tag}\r\n"
+            "To: <sip:agent@far.example>\r\n"
+            "Call-ID: c1\r\n"
+            f"CSeq: {number} {method}\r\n"
+            "\r\n"
+        ).encode()
+    )
+    assert isinstance(message, Request)
+    return message
+
+
+def lines(layer: TransactionLayer) -> list[tuple[str, tuple[str, int]]]:
+    return [(message.start_line, address) for message, address in layer.outgoing()]
+
+
+def test_a_request_goes_to_its_next_hop_and_its_response_finds_it():
+    layer = TransactionLayer()
+    layer.send(bye := request("BYE"), now=0.0)
+    assert lines(layer) == [("BYE sip:agent@far.example:5070 SIP/2.0", ("far.example", 5070))]
+    layer.receive(ok := response_to(bye, 200), now=0.1)
+    assert layer.events() == [ResponseArrived(bye, ok)]
+
+
+def test_a_response_of_another_branch_or_method_is_dropped():
+    layer = TransactionLayer()
+    layer.send(request("BYE"), now=0.0)
+    layer.receive(response_to(request("BYE", branch="z9hG4bK-other"), 200), now=0.1)
+    layer.receive(response_to(request("INFO"), 200), now=0.1)
+    assert layer.events() == []
+
+
+def test_a_new_request_is_given_once_and_its_answer_repeated():
+    layer = TransactionLayer()
+    layer.receive(bye := request("BYE"), now=0.0, source=PEER)
+    assert layer.events() == [RequestArrived(bye)]
+    layer.respond(response_to(bye, 200), now=0.0)
+    layer.receive(request("BYE"), now=0.5, source=PEER)
+    assert layer.events() == []
+    assert lines(layer) == [("SIP/2.0 200 OK", PEER)] * 2
+
+
+def test_an_ack_goes_into_its_refused_invite_but_to_the_user_after_a_2xx():
+    layer = TransactionLayer()
+    layer.receive(refused := request("INVITE"), now=0.0, source=PEER)
+    layer.respond(response_to(refused, 486, to_tag="b"), now=0.0)
+    layer.receive(taken := request("INVITE", branch="z9hG4bK-2", number=2), now=0.0, source=PEER)
+    layer.respond(response_to(taken, 200, to_tag="b"), now=0.0)
+    layer.events()
+    layer.receive(request("ACK"), now=0.1, source=PEER)
+    assert layer.events() == []
+    # Some peers send the ACK to a 2xx under the branch of the INVITE.
+    for branch in ("z9hG4bK-2", "z9hG4bK-3"):
+        layer.receive(ack := request("ACK", branch=branch, number=2), now=0.1, source=PEER)
+        assert layer.events() == [RequestArrived(ack)]
+
+
+def test_a_cancel_finds_its_invite():
+    layer = TransactionLayer()
+    layer.receive(invite := request("INVITE"), now=0.0, source=PEER)
+    cancel = cancel_of(invite)
+    layer.receive(cancel, now=0.1, source=PEER)
+    assert layer.invite_of(cancel) is invite
+    assert layer.invite_of(cancel_of(request("INVITE", branch="z9hG4bK-9"))) is None
+
+
+def test_requests_of_a_peer_without_magic_cookie_are_told_apart_by_number():
+    layer = TransactionLayer()
+    for number in (1, 1, 2):
+        layer.receive(request("INFO", branch="1", number=number), now=0.0, source=PEER)
+    assert len(layer.events()) == 2
+
+
+def test_silence_is_told_and_leaves_nothing():
+    layer = TransactionLayer()
+    layer.send(bye := request("BYE"), now=0.0)
+    layer.receive(invite := request("INVITE"), now=0.0, source=PEER)
+    layer.respond(response_to(invite, 486, to_tag="b"), now=0.0)
+    layer.events()
+    while (deadline := layer.next_deadline()) is not None:
+        layer.handle_timer(now=deadline)
+    assert layer.events() == [NoResponse(bye), NoAck(invite)]
+    assert layer.idle
+
+
+def test_a_cancelled_invite_can_be_abandoned():
+    layer = TransactionLayer()
+    layer.send(invite := request("INVITE"), now=0.0)
+    layer.receive(response_to(invite, 180, to_tag="b"), now=0.1)
+    layer.abandon(invite, now=33.0)
+    assert layer.idle
+    layer.receive(late := response_to(invite, 200, to_tag="b"), now=34.0)
+    assert isinstance(late, Response)
+    assert layer.events()[1:] == []
