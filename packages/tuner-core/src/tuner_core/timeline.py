@@ -135,9 +135,9 @@ class CallTimeline:
         known: dict[str, Any] = {
             "call_id": self.call_id,
             "call_type": self.call_type,
-            "start_timestamp": round(bounds.first * 1000),
-            "end_timestamp": round(bounds.last * 1000),
-            "duration_ms": round(bounds.last * 1000) - round(bounds.first * 1000),
+            "start_timestamp": round(bounds.first, 3),
+            "end_timestamp": round(bounds.last, 3),
+            "duration_ms": bounds.ms(bounds.last),
             "transcript_with_tool_calls": segments,
             "transcript": plain_transcript(segments) or None,
             "call_status": ended.status if ended else "call_ended",
@@ -155,7 +155,7 @@ class CallTimeline:
             "collected_dynamic_variables": collected_dynamic_variables,
             "call_analysis": call_analysis,
             "metadata": self._metadata(metadata) or None,
-            "general_meta_data_raw": self._raw_metadata(general_meta_data_raw, identity),
+            "general_meta_data_raw": self._raw_metadata(general_meta_data_raw, identity) or None,
         }
         given = {name: value for name, value in known.items() if value is not None}
         try:

@@ -1,0 +1,212 @@
+"""Create Call over HTTP, without the HTTP: a body becomes a request, an answer a receipt or an error.
+
+Pure, so that the sync client, the async client and the courier share every rule: how the agent id is
+escaped, what a status means, what is worth another try and how long to wait before it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from tuner_core.errors import (
+    ApiError,
+    AuthenticationError,
+    RateLimited,
+    RecordRefused,
+    ServerError,
+    TunerError,
+)
+from tuner_core.records import Receipt
+from tuner_core.version import VERSION
+
+RETRY_AFTER_CAP_S = 30.0
+"""Longest wait that an answer may ask for."""
+
+_PATH = "/api/v1/public/call"
+_USER_AGENT = f"tuner-core/{VERSION} python/{platform.python_version()}"
+_DETAIL_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """One Create Call request, always a POST; the body and the key stay out of its representation."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and when to try again.
+
+    Attributes:
+        max_attempts: tries in all, the first one included.
+        base_s: bound of the first wait; it doubles with each try.
+        cap_s: bound of every wait.
+    """
+
+    max_attempts: int = 4
+    base_s: float = 0.5
+    cap_s: float = 30.0
+
+    def wait_s(self, attempt: int, error: BaseException | None, chance: float) -> float:
+        """Seconds to wait after try number `attempt`, counted from 1.
+
+        Full jitter spreads many waiting processes evenly; a `Retry-After` is a floor under it.
+
+        Args:
+            attempt: the try that failed.
+            error: why it failed.
+            chance: a random number from 0 to 1.
+        """
+        bound = min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))
+        asked = error.retry_after_s if isinstance(error, ApiError) else None
+        return (asked or 0.0) + bound * chance
+
+
+def call_request(
+    *, base_url: str, workspace_id: int, agent_id: str, api_key: str, body: bytes
+) -> CallRequest:
+    """The request that posts one body.
+
+    Args:
+        base_url: without a slash at its end.
+        workspace_id: of the key.
+        agent_id: any text; it is escaped.
+        api_key: sent as a bearer token.
+        body: JSON, as `Conformed.body` gives it.
+    """
+    query = urlencode(
+        {"workspace_id": workspace_id, "agent_remote_identifier": agent_id}, quote_via=quote, safe=""
+    )
+    headers = {
+        "Authorization": f"Bearer {api_key}",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "User-Agent": _USER_AGENT,
+    }
+    return CallRequest(f"{base_url}{_PATH}?{query}", headers, body)
+
+
+def read_response(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    call_id: str,
+    now: float,
+    repairs: tuple[str, ...] = (),
+) -> Receipt:
+    """The receipt in an answer.
+
+    409 counts as delivered, like 200 with `is_new` false: the API has the call.
+
+    Args:
+        status: HTTP status.
+        headers: with lower-case names, or a mapping that ignores case.
+        body: as received.
+        call_id: of the record that was sent.
+        now: Unix seconds, to read a `Retry-After` that is a date.
+        repairs: noted on the receipt.
+
+    Raises:
+        ApiError: one of its kinds, for every other status.
+    """
+    document = _document(body)
+    if 200 <= status < 300 or status == 409:
+        tuner_id = document.get("id")
+        is_new = document.get("is_new")
+        return Receipt(
+            call_id=call_id,
+            id=tuner_id if isinstance(tuner_id, int) and not isinstance(tuner_id, bool) else None,
+            is_new=is_new if isinstance(is_new, bool) and status != 409 else status == 201,
+            repairs=repairs,
+        )
+    raise _error(status, headers, document, call_id=call_id, now=now)
+
+
+def is_retryable(error: BaseException) -> bool:
+    """True when the same request may succeed later."""
+    return isinstance(error, TunerError) and error.retryable
+
+
+def retry_after_s(value: str | None, now: float) -> float | None:
+    """A `Retry-After` header in seconds from `now`, capped; None when there is none that can be read."""
+    if not value:
+        return None
+    text = value.strip()
+    try:
+        wait = float(text)
+    except ValueError:
+        try:
+            wait = parsedate_to_datetime(text).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return None if math.isnan(wait) else min(max(wait, 0.0), RETRY_AFTER_CAP_S)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+
+
+def _error(
+    status: int, headers: Mapping[str, str], document: Mapping[str, Any], *, call_id: str, now: float
+) -> ApiError:
+    detail = _detail(document)
+    kind, advice = _meaning(status)
+    said = f": {detail}" if detail else ""
+    wait = retry_after_s(headers.get("retry-after"), now)
+    return kind(
+        f"call {call_id}: {status} from the API{said}{advice}",
+        status=status,
+        detail=detail,
+        request_id=headers.get("x-request-id"),
+        retry_after_s=wait,
+    )
+
+
+def _meaning(status: int) -> tuple[type[ApiError], str]:
+    """The kind of error a status is, and what to do about it."""
+    if status in {401, 403}:
+        return AuthenticationError, " (check TUNER_API_KEY, and that it belongs to TUNER_WORKSPACE_ID)"
+    if status == 429:
+        return RateLimited, " (too many requests)"
+    if status == 408 or status >= 500:
+        return ServerError, " (the API cannot take the call now)"
+    if status in {400, 404}:
+        return (
+            RecordRefused,
+            " (check TUNER_WORKSPACE_ID, and that TUNER_AGENT_ID is a Custom API agent's id)",
+        )
+    if 300 <= status < 400:
+        return RecordRefused, " (it redirects: check TUNER_BASE_URL)"
+    return RecordRefused, ""
+
+
+def _detail(document: Mapping[str, Any]) -> str:
+    """The API's own words. Of a validation error only place and message: the rest quotes the record."""
+    said: Any = document.get("detail", document.get("message", document.get("error", "")))
+    if isinstance(said, list):
+        parts: list[str] = []
+        for item in cast("list[Any]", said):
+            if not isinstance(item, dict):
+                continue
+            problem = cast("dict[str, Any]", item)
+            place: Any = problem.get("loc") or ()
+            names = cast("list[Any]", place) if isinstance(place, list) else [place]
+            path = ".".join(str(name) for name in names if name != "body")
+            parts.append(f"{path}: {problem.get('msg', 'invalid')}")
+        said = "; ".join(parts)
+    return said[:_DETAIL_LIMIT] if isinstance(said, str) else ""
