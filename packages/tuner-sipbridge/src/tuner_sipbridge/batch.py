@@ -84,6 +84,7 @@ async def run_batch(
     link_wait_s: float = 15.0,
     out: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    sip_call_id: str | None = None,
 ) -> BatchResult:
     """Play a plan. A call that fails is a result; only what concerns the whole batch raises.
 
@@ -96,6 +97,7 @@ async def run_batch(
         link_wait_s: how long after the last call to wait for posts that are still missing.
         out: directory to write each call's trace, recording and record below.
         on_progress: told of every step, in the event loop.
+        sip_call_id: Call-ID to use, for a plan of one call; of our making when not given.
 
     Raises:
         FileError: a variable that the plan names is not set; nothing was dialled.
@@ -112,7 +114,7 @@ async def run_batch(
     async def one(planned: PlannedCall, login: tuple[str, str] | None) -> CallRun:
         async with places:
             on_progress(Progress("dialling", planned))
-            run = await _play(planned, dialer, desk, login)
+            run = await _play(planned, dialer, desk, login, sip_call_id or new_sip_call_id())
             on_progress(Progress("ended", planned, run))
             return run
 
@@ -132,11 +134,15 @@ async def run_batch(
 
 
 async def _play(
-    planned: PlannedCall, dialer: Dialer, desk: LinkDesk | None, login: tuple[str, str] | None
+    planned: PlannedCall,
+    dialer: Dialer,
+    desk: LinkDesk | None,
+    login: tuple[str, str] | None,
+    sip_call_id: str,
 ) -> CallRun:
     """Register, dial, play, settle."""
     target, scenario = planned.target, planned.scenario
-    sip_call_id, correlation_id = new_sip_call_id(), new_correlation_id()
+    correlation_id = new_correlation_id()
     if desk is not None:
         await desk.register(
             sip_call_id,

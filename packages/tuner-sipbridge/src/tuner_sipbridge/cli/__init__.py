@@ -1,1 +1,24 @@
-"""tuner_sipbridge."""
+"""`tuner-sipbridge`: the command line."""
+
+from __future__ import annotations
+
+import typer
+
+from tuner_sipbridge.cli.answer import answer
+from tuner_sipbridge.cli.calls import dial, run
+from tuner_sipbridge.cli.demo import demo
+
+app = typer.Typer(
+    name="tuner-sipbridge",
+    help="Simulated callers that test a voice agent by calling it over SIP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for command in (dial, run, answer, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

@@ -96,7 +96,7 @@ class PlacedCall:
         """Queue a step's utterance; its start and end are noted when its packets leave."""
         mark = f"say:{order.step}"
         self._utterances[mark] = (order, utterance)
-        self._stream.play(g711.encode(utterance.pcm, self.codec).tobytes(), mark=mark)
+        self._stream.play(g711.encode(utterance.pcm, self.codec), mark=mark)
         self._stream.finish(mark)
 
     def send_digits(self, order: turns.SendDigits) -> None:

@@ -1,0 +1,44 @@
+"""The agents that come with the package, by name, ready to serve."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+from tuner_sipbridge.agents.faults import Fault, faulty_sink
+from tuner_sipbridge.agents.line import Agent
+from tuner_sipbridge.errors import SipBridgeError
+
+AgentName = Literal["pipecat", "livekit", "echo"]
+
+
+async def load_agent(name: AgentName, *, fault: Fault | None = None) -> Agent:
+    """Import an agent, load its ears and voice, and give it.
+
+    Args:
+        name: `pipecat`: a Pipecat pipeline. `livekit`: a LiveKit AgentSession. `echo`: what is said comes back.
+        fault: a break in the way the agent posts its calls.
+
+    Raises:
+        SipBridgeError: the extra it needs is not installed.
+        SpeechError: its voice or its recogniser cannot be loaded.
+    """
+    if name == "echo":
+        from tuner_sipbridge.agents.echo import echo
+
+        return echo
+    try:
+        if name == "pipecat":
+            from tuner_sipbridge.agents.pipecat_agent import pipecat_agent as agent
+        else:
+            from tuner_sipbridge.agents.livekit_agent import livekit_agent as agent
+    except ImportError as error:
+        raise SipBridgeError(
+            f"the agent {name} needs {error.name}: pip install 'tuner-sipbridge[{name}]'"
+        ) from error
+    from tuner_sipbridge.agents.hearing import shared_hearing
+    from tuner_sipbridge.agents.voice import shared_voice
+
+    await shared_hearing().warm_up()
+    await shared_voice().warm_up()
+    return agent if fault is None else functools.partial(agent, sink=faulty_sink(fault))

@@ -1,0 +1,161 @@
+"""`dial` and `run`: simulated calls to any SIP URI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tuner_sipbridge.batch import BatchResult, run_batch
+from tuner_sipbridge.caller.plan import BatchPlan, Target
+from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.link import LinkDesk
+from tuner_sipbridge.report.collect import result_of
+from tuner_sipbridge.report.html import write_html
+from tuner_sipbridge.report.progress import BatchDisplay
+from tuner_sipbridge.report.result import RunResult
+from tuner_sipbridge.report.terminal import print_results
+
+Out = Annotated[
+    Path | None, typer.Option(help="Directory for traces, recordings, result.json and report.html.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+TunerUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TUNER_LOCAL_URL", help="A local Tuner to register the calls with and to ask for links."
+    ),
+]
+LinkWait = Annotated[
+    float, typer.Option(min=0.0, help="Seconds to wait for the agent's posts after the last call.")
+]
+
+
+def dial(
+    uri: Annotated[
+        str, typer.Argument(metavar="SIP-URI", help="Whom to call, for example sip:agent@edge.example.")
+    ],
+    scenario: Annotated[Path, typer.Option(help="Scenario file (YAML).")],
+    username: Annotated[
+        str | None, typer.Option(envvar="TUNER_SIP_USERNAME", help="User name for digest authentication.")
+    ] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(envvar="TUNER_SIP_PASSWORD", help="Password; better given by the environment."),
+    ] = None,
+    call_id: Annotated[
+        str | None, typer.Option(help="Call-ID of the INVITE; of our making by default.")
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A further header of the INVITE; may be repeated."),
+    ] = None,
+    ring_timeout: Annotated[
+        float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
+    ] = 60.0,
+    out: Out = None,
+    as_json: AsJson = False,
+    tuner: TunerUrl = None,
+    link_wait: LinkWait = 15.0,
+) -> None:
+    """Call one SIP URI, play one scenario, measure, and say how it went.
+
+    Exit code 0: played to its end (and linked, with --tuner). 1: not. 2: bad usage or file. 3: could not run.
+    """
+    with errors_as_exit_codes():
+        played = Scenario.load(scenario)
+        target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
+        plan = BatchPlan.of([target], [(played, 1)], name=played.name)
+        dialer = Dialer(username=username, password=password)
+        batch = asyncio.run(
+            _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
+        )
+        _finish(batch, out, as_json=as_json)
+
+
+def run(
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="Targets, scenarios and repeats.")],
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Calls standing at the same time; the plan's by default.")
+    ] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    tuner: TunerUrl = None,
+    link_wait: LinkWait = 15.0,
+) -> None:
+    """Play a plan: many calls, so many at once, with progress, a table, and an exit code.
+
+    Exit code 0: all passed. 1: some did not. 2: bad usage or file. 3: could not run.
+    """
+    with errors_as_exit_codes():
+        plan = BatchPlan.load(plan_file)
+        batch = asyncio.run(_run(plan, Dialer(), at_once, tuner, link_wait, out, as_json=as_json))
+        _finish(batch, out, as_json=as_json)
+
+
+async def _run(
+    plan: BatchPlan,
+    dialer: Dialer,
+    at_once: int | None,
+    tuner: str | None,
+    link_wait: float,
+    out: Path | None,
+    *,
+    as_json: bool,
+    sip_call_id: str | None = None,
+) -> BatchResult:
+    async with AsyncExitStack() as stack:
+        display = stack.enter_context(
+            BatchDisplay(Console(stderr=True, quiet=as_json), calls=len(plan.calls))
+        )
+        desk = await stack.enter_async_context(LinkDesk(tuner)) if tuner is not None else None
+        return await run_batch(
+            plan,
+            await stack.enter_async_context(dialer),
+            environ=os.environ,
+            at_once=at_once,
+            desk=desk,
+            link_wait_s=link_wait,
+            out=out / "calls" if out is not None else None,
+            on_progress=display,
+            sip_call_id=sip_call_id,
+        )
+
+
+def write_result(batch: BatchResult, out: Path | None) -> RunResult:
+    """Write `result.json` and `report.html` when there is a directory to write to, and give the result."""
+    result = result_of(batch, out=out)
+    if out is not None:
+        result.write(out)
+        write_html(result, out)
+    return result
+
+
+def _finish(batch: BatchResult, out: Path | None, *, as_json: bool) -> None:
+    result = write_result(batch, out)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        print_results(result, Console())
+        if out is not None:
+            typer.echo(f"report: {out / 'report.html'}")
+    if not result.passed:
+        raise typer.Exit(FAILED)
+
+
+def _headers(given: list[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip():
+            typer.echo(f"error: --header {item!r} is not NAME=VALUE", err=True)
+            raise typer.Exit(USAGE)
+        headers[name.strip()] = value.strip()
+    return headers
