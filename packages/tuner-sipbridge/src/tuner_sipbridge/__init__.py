@@ -1,1 +1,74 @@
-"""tuner_sipbridge."""
+"""Simulated callers that test a voice agent by calling it over SIP.
+
+Names are loaded when they are first used: the media worker imports this package too and must start fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuner_sipbridge.answerer import Answerer
+    from tuner_sipbridge.batch import BatchResult, run_batch
+    from tuner_sipbridge.caller.plan import BatchPlan
+    from tuner_sipbridge.caller.scenario import Scenario
+    from tuner_sipbridge.dialer.dialer import AnsweredCall, Dialer
+    from tuner_sipbridge.dialer.outcome import Outcome
+    from tuner_sipbridge.dialer.run import CallRun
+    from tuner_sipbridge.errors import (
+        AuthenticationFailed,
+        CallError,
+        CallRejected,
+        CallTimedOut,
+        FileError,
+        NegotiationFailed,
+        NetworkError,
+        SipBridgeError,
+    )
+    from tuner_sipbridge.link import LinkDesk, LinkResult
+    from tuner_sipbridge.trace import Trace, TraceEvent
+
+__all__ = [
+    "AnsweredCall",
+    "Answerer",
+    "AuthenticationFailed",
+    "BatchPlan",
+    "BatchResult",
+    "CallError",
+    "CallRejected",
+    "CallRun",
+    "CallTimedOut",
+    "Dialer",
+    "FileError",
+    "LinkDesk",
+    "LinkResult",
+    "NegotiationFailed",
+    "NetworkError",
+    "Outcome",
+    "Scenario",
+    "SipBridgeError",
+    "Trace",
+    "TraceEvent",
+    "run_batch",
+]
+
+_HOMES = {
+    "answerer": ("Answerer",),
+    "batch": ("BatchResult", "run_batch"),
+    "caller.plan": ("BatchPlan",),
+    "caller.scenario": ("Scenario",),
+    "dialer.dialer": ("AnsweredCall", "Dialer"),
+    "dialer.outcome": ("Outcome",),
+    "dialer.run": ("CallRun",),
+    "link": ("LinkDesk", "LinkResult"),
+    "trace": ("Trace", "TraceEvent"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tuner_sipbridge' has no attribute {name!r}")
+    home = _HOME_OF.get(name, "errors")
+    return getattr(importlib.import_module(f"tuner_sipbridge.{home}"), name)

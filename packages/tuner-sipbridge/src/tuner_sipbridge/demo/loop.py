@@ -99,7 +99,9 @@ async def run_demo(
         }
         agents = [_agent(name, environment, fault, state, logs) for name in AGENTS]
         # Both at once: most of the start is importing a framework and loading models.
-        await asyncio.gather(*(stack.enter_async_context(agent) for agent in agents))
+        async with asyncio.TaskGroup() as group:
+            for agent in agents:
+                group.create_task(stack.enter_async_context(agent))
         uris = {name: agent.line.split()[-1] for name, agent in zip(AGENTS, agents, strict=True)}
         dialer = await stack.enter_async_context(Dialer())
         desk = await stack.enter_async_context(LinkDesk(base_url))
