@@ -14,7 +14,7 @@ from typing import Any
 from livekit.agents import llm
 
 from tuner_core.events import CallEvent, DigitPressed, NodeChanged, UsageReported
-from tuner_livekit._messages import Heard, Interval, agent_turn, user_turns
+from tuner_livekit._messages import Heard, Interval, SpeechLog, agent_turn, user_turns
 from tuner_livekit._tools import ToolLog
 
 _FRAMEWORK_ID = "lk."
@@ -54,8 +54,8 @@ class SessionCapture:
     _items: dict[str, Any] = field(default_factory=dict[str, Any])
     _heard: dict[str, Heard] = field(default_factory=dict[str, Heard])
     _pending: Heard | None = None
-    _speech: list[Interval] = field(default_factory=list[Interval])
-    _speaking_since: float | None = None
+    _user: SpeechLog = field(default_factory=SpeechLog)
+    _agent: SpeechLog = field(default_factory=SpeechLog)
     _tools: ToolLog = field(default_factory=ToolLog)
     _digits: list[DigitPressed] = field(default_factory=list[DigitPressed])
     _usage: Sequence[Any] = ()
@@ -81,11 +81,11 @@ class SessionCapture:
 
     def user_state(self, state: str, *, at: float) -> None:
         """The user began or ceased to speak."""
-        if state == "speaking":
-            self._speaking_since = at
-        elif self._speaking_since is not None:
-            self._speech.append(Interval(self._speaking_since, max(at, self._speaking_since)))
-            self._speaking_since = None
+        self._user.state(state, at=at)
+
+    def agent_state(self, state: str, *, at: float) -> None:
+        """The agent began or ceased to speak."""
+        self._agent.state(state, at=at)
 
     def tool_updated(self, update: Any, *, at: float) -> None:
         """One step in the life of a tool call (`ToolExecutionUpdatedEvent.update`)."""
@@ -156,7 +156,7 @@ class SessionCapture:
                 speech = self._speech_until(item, position)
                 started_at = position.agent_started_at
                 return list(user_turns(item, self._heard.get(item.id), speech, agent_started_at=started_at))
-            if item.role == "assistant" and (turn := agent_turn(item)) is not None:
+            if item.role == "assistant" and (turn := agent_turn(item, self._agent.intervals)) is not None:
                 position.agent_started_at = turn.started_at
                 return [turn]
         elif item.type == "function_call":
@@ -171,11 +171,8 @@ class SessionCapture:
         """Stretches of user speech since the message before that began before this one was committed."""
         metrics: Any = message.metrics
         limit = max(message.created_at, float(metrics.get("stopped_speaking_at") or 0.0))
-        first = end = position.speech_used
-        while end < len(self._speech) and self._speech[end].started_at <= limit:
-            end += 1
-        position.speech_used = end
-        return self._speech[first:end]
+        speech, position.speech_used = self._user.until(limit, after=position.speech_used)
+        return speech
 
 
 def usage_of(model_usage: Sequence[Any], names: ModelNames, *, errors: int = 0) -> UsageReported:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from livekit.agents.llm import ChatMessage
@@ -32,6 +32,29 @@ class Interval:
     ended_at: float
 
 
+@dataclass(slots=True)
+class SpeechLog:
+    """When one party spoke, as the session's states told it."""
+
+    intervals: list[Interval] = field(default_factory=list[Interval])
+    _since: float | None = None
+
+    def state(self, state: str, *, at: float) -> None:
+        """The party's state became `state` at `at`."""
+        if state == "speaking":
+            self._since = at
+        elif self._since is not None:
+            self.intervals.append(Interval(self._since, max(at, self._since)))
+            self._since = None
+
+    def until(self, at: float, *, after: int) -> tuple[list[Interval], int]:
+        """The intervals behind the first `after` that began by `at`, and how many are used up with them."""
+        end = after
+        while end < len(self.intervals) and self.intervals[end].started_at <= at:
+            end += 1
+        return self.intervals[after:end], end
+
+
 def user_turns(
     message: ChatMessage, heard: Heard | None, speech: Sequence[Interval], *, agent_started_at: float | None
 ) -> Iterator[UserTurn]:
@@ -58,14 +81,23 @@ def user_turns(
         yield UserTurn(added, ended_at, ended_at, id=f"{message.id}:injected", source="injected")
 
 
-def agent_turn(message: ChatMessage) -> AgentTurn | None:
-    """The turn of a message of role `assistant`, None when it holds no text."""
+def agent_turn(message: ChatMessage, speech: Sequence[Interval]) -> AgentTurn | None:
+    """The turn of a message of role `assistant`, None when it holds no text.
+
+    Args:
+        message: its times are those of the session, which counts a turn as over when its interruption was
+            decided on.
+        speech: stretches of agent speech; the audio had stopped earlier, when the session paused it.
+    """
     text = (message.text_content or "").strip()
     if not text:
         return None
     metrics: Mapping[str, Any] = message.metrics
     started_at = float(metrics.get("started_speaking_at") or message.created_at)
     ended_at = max(float(metrics.get("stopped_speaking_at") or started_at), started_at)
+    if message.interrupted:
+        during = (each for each in speech if each.started_at <= ended_at and each.ended_at >= started_at)
+        ended_at = min(max((each.ended_at for each in during), default=ended_at), ended_at)
     return AgentTurn(
         text,
         started_at,

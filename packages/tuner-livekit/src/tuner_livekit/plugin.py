@@ -213,7 +213,7 @@ class TunerPlugin:
 
     def _on_agent_state(self, event: Any) -> None:
         self._scan()
-        self._current(at=event.created_at)
+        self._current(at=event.created_at).agent_state(event.new_state, at=event.created_at)
 
     def _on_tool(self, event: Any) -> None:
         self._current(at=event.created_at).tool_updated(event.update, at=event.created_at)
