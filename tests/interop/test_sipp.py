@@ -1,0 +1,151 @@
+"""Our dialer against SIPp as the answering side: an independent implementation of the same standard."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+
+from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.dialer.run import CallRun
+
+SCENARIOS = Path(__file__).parent / "sipp"
+USERNAME, PASSWORD = "probe", "s3cret, with comma"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def sipp(scenario: str, folder: Path) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
+    """SIPp playing one of our scenarios for one call; gives the URI to dial and the process."""
+    port, media = free_port(), free_port()
+    process = await asyncio.create_subprocess_exec(
+        *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port)),
+        *("-mi", "127.0.0.1", "-mp", str(media), "-rtp_echo", "-m", "1", "-nostdin", "-timeout", "20s"),
+        *("-trace_msg", "-message_file", str(folder / "messages.log"), "-trace_err"),
+        *("-error_file", str(folder / "errors.log"), "-timeout_error"),
+        cwd=folder,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await listening(port)
+        yield f"sip:agent@127.0.0.1:{port}", process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def listening(port: int) -> None:
+    """Wait until something is bound to the UDP port."""
+    for _ in range(500):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("SIPp did not start")
+
+
+def beep(*steps: dict[str, object] | str) -> Scenario:
+    return Scenario.model_validate({"name": "beep", "persona": {"voice": "tone"}, "steps": list(steps)})
+
+
+async def dial(scenario: str, folder: Path, played: Scenario) -> tuple[CallRun, int]:
+    """Play `played` on a call to SIPp; gives the run and SIPp's exit code (0: it saw what it expected)."""
+    async with sipp(scenario, folder) as (uri, process), Dialer(username=USERNAME, password=PASSWORD) as dialer:
+        run = await dialer.run(uri, played, headers={"X-Probe": "kept"}, sip_call_id="2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd")
+        async with asyncio.timeout(10):
+            code = await process.wait()
+    return run, code
+
+
+def sent(run: CallRun, method: str) -> list[str]:
+    return [event.fields["message"] for event in run.trace.of("sip.sent") if event.fields["summary"].startswith(method)]
+
+
+async def test_challenge_is_answered_and_the_echo_is_recorded(tmp_path: Path):
+    run, code = await dial("challenge", tmp_path, beep({"say": "one two three"}, {"pause_s": 0.2}))
+    assert (code, run.outcome.kind) == (0, "success")
+    assert [event.fields["status"] for event in run.trace.of("call.ringing")] == [180]
+    invites = sent(run, "INVITE ")
+    assert len(invites) == 2
+    for invite in invites:
+        assert "\r\nCall-ID: 2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd\r\n" in invite
+        assert "\r\nX-CID: 2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd\r\n" in invite
+        assert f"\r\nX-Correlation-Id: {run.correlation_id}\r\n" in invite
+        assert "\r\nX-Probe: kept\r\n" in invite
+    assert_digest_is_right((tmp_path / "messages.log").read_text(errors="replace"))
+    assert_echo_is_recorded(run)
+
+
+def assert_digest_is_right(messages: str) -> None:
+    """Recompute the credentials as SIPp received them, with nothing of ours."""
+    (header,) = set(re.findall(r"^Proxy-Authorization: Digest (.*?)\r?$", messages, re.MULTILINE))
+    fields = {name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', header)}
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    secret = md5(f"{USERNAME}:sipp, edge:{PASSWORD}")
+    what = md5(f"INVITE:{fields['uri']}")
+    expected = md5(f"{secret}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}:{what}")
+    assert fields["response"] == expected
+
+
+def assert_echo_is_recorded(run: CallRun) -> None:
+    """Every frame that SIPp sent back is one that we sent, in the order in which we sent them."""
+    assert run.recording is not None
+    caller, agent = run.recording.caller, run.recording.agent
+    loud = np.flatnonzero(caller != 0xFF)
+    spoken = caller[loud[0] : loud[-1] + 1].tobytes()
+    assert len(spoken) > 4000
+    assert spoken in agent.tobytes()
+    assert run.statistics.lost == 0
+    assert run.statistics.received > 20
+
+
+async def test_early_media_and_then_the_answer(tmp_path: Path):
+    run, code = await dial("progress", tmp_path, beep({"say": "one two"}))
+    assert (code, run.outcome.kind) == (0, "success")
+    assert [event.fields["status"] for event in run.trace.of("call.ringing")] == [183]
+    first, answered = run.trace.first("media.started"), run.trace.first("call.answered")
+    assert first is not None
+    assert answered is not None
+    assert first.at < answered.at
+
+
+async def test_busy_is_acknowledged_and_told(tmp_path: Path):
+    run, code = await dial("busy", tmp_path, beep({"say": "one"}))
+    assert (code, run.outcome.kind) == (0, "agent_error")
+    assert "486" in run.outcome.detail
+    assert len(sent(run, "ACK ")) == 1
+
+
+async def test_each_repeated_200_is_acknowledged(tmp_path: Path):
+    run, code = await dial("repeated_ok", tmp_path, beep({"say": "one two three four"}, {"pause_s": 0.5}))
+    assert (code, run.outcome.kind) == (0, "success")
+    assert len(sent(run, "ACK ")) == 2
+    assert sent(run, "ACK ")[0].startswith("ACK sip:agent@127.0.0.1:")
+
+
+async def test_bye_of_the_agent_is_answered_and_told(tmp_path: Path):
+    run, code = await dial("agent_bye", tmp_path, beep({"say": "one"}, {"listen": {"patience_s": 5.0}}, {"say": "two"}))
+    assert code == 0
+    assert run.outcome.kind == "agent_error"
+    ended = run.trace.first("call.ended")
+    assert ended is not None
+    assert ended.fields["by"] == "agent"
