@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tuner_core.local.likeness import overlap, pair_calls, pair_refusals
 from tuner_core.local.reasons import warning_for, why_unlinked
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 LinkedBy = Literal["sip_call_id", "correlation_id", "recipient"]
+
+Row = TypeVar("Row", Simulation, PostedCall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +87,22 @@ def _join(
     found: dict[str, tuple[LinkedBy, PostedCall]],
 ) -> None:
     """Add to `found` the pairs whose `key` is the same; of several possible, the ones closest in time."""
-    by_value = _by_value(calls, key)
-    for simulation in sorted(simulations, key=lambda simulation: simulation.started_at):
-        rest = by_value.get(key(simulation) or "")
-        if rest:
-            call = min(rest, key=lambda call: (-overlap(simulation, call), call.id))
-            rest.remove(call)
-            found[simulation.sip_call_id] = (by, call)
+    calls_by_value = _by_value(calls, key)
+    for value, rows in _by_value(simulations, key).items():
+        pairs = [(row, call) for row in rows for call in calls_by_value.get(value, ())]
+        pairs.sort(key=lambda pair: (-overlap(*pair), pair[1].id))
+        used: set[int] = set()
+        for row, call in pairs:
+            if row.sip_call_id not in found and call.id not in used:
+                found[row.sip_call_id] = (by, call)
+                used.add(call.id)
 
 
-def _by_value(
-    calls: Iterable[PostedCall], key: Callable[[PostedCall], str | None]
-) -> dict[str, list[PostedCall]]:
-    values: dict[str, list[PostedCall]] = {}
-    for call in calls:
-        if value := key(call):
-            values.setdefault(value, []).append(call)
+def _by_value(rows: Iterable[Row], key: Callable[[Row], str | None]) -> dict[str, list[Row]]:
+    values: dict[str, list[Row]] = {}
+    for row in rows:
+        if value := key(row):
+            values.setdefault(value, []).append(row)
     return values
 
 

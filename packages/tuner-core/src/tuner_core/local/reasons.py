@@ -119,10 +119,12 @@ def _mismatch(simulation: Simulation, call: PostedCall) -> str:
             f"is not this simulation's {shown(simulation.correlation_id or '(none)')}"
         )
     if simulation.recipient:
-        posted = (
-            f"its recipient {shown(call.recipient)} is not" if call.recipient else "without recipient; send"
-        )
-        return f"{who} came without sip_call_id, {posted} {shown(simulation.recipient)}"
+        wanted = shown(simulation.recipient)
+        if call.recipient:
+            return (
+                f"{who} came without sip_call_id, and its recipient {shown(call.recipient)} is not {wanted}"
+            )
+        return f"{who} came without sip_call_id and without recipient; send recipient {wanted}"
     return (
         f"{who} came without sip_call_id and without X-Correlation-Id; "
         "send the Call-ID of the INVITE as sip_call_id"

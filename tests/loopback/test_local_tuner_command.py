@@ -1,0 +1,69 @@
+"""`tuner local` as a process: what it prints, where it listens, how it ends."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+RUN = [sys.executable, "-c", "import typer; from tuner_core.local.cli import local; typer.run(local)"]
+
+
+def test_prints_one_line_and_serves_until_interrupted(tmp_path: Path) -> None:
+    options = ["--port", "0", "--db", str(tmp_path / "local.db"), "--agent", "frontdesk"]
+    with subprocess.Popen(
+        [*RUN, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        address = re.search(r"Local Tuner at (http://127\.0\.0\.1:\d+)  export (.*)", line)
+        assert address is not None
+        settings = dict(pair.split("=", 1) for pair in address[2].split())
+        assert settings == {
+            "TUNER_BASE_URL": address[1],
+            "TUNER_API_KEY": "tr_api_local",
+            "TUNER_WORKSPACE_ID": "1",
+            "TUNER_AGENT_ID": "frontdesk",
+        }
+        assert httpx.get(f"{address[1]}/local/calls").json() == []
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        options = ["--port", port, "--db", ":memory:"]
+        ended = subprocess.run([*RUN, *options], capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"cannot listen on 127.0.0.1 port {port}: ")
+
+
+def test_a_file_that_is_no_database_is_said_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("shopping list, long enough to be no empty database\n" * 40)
+    ended = subprocess.run(
+        [*RUN, "--port", "0", "--db", str(file)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert ended.returncode == 3
+    assert "notes.txt" in ended.stderr
+    assert file.read_text().startswith("shopping list")
+
+
+def test_another_address_than_loopback_gets_a_key_of_its_own() -> None:
+    from tuner_core.local.server import LocalTuner, is_loopback
+
+    assert not is_loopback("0.0.0.0")
+    assert not is_loopback("tuner.example")
+    assert all(is_loopback(host) for host in ("127.0.0.1", "127.8.8.8", "::1", "localhost"))
+    tuners = [LocalTuner(host="0.0.0.0"), LocalTuner(host="0.0.0.0")]
+    keys = {tuner.api_key for tuner in tuners}
+    for tuner in tuners:
+        tuner.stop()
+    assert len(keys) == 2
+    assert "tr_api_local" not in keys
