@@ -20,7 +20,7 @@ from tuner_sipbridge.call.events import (
 )
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.invite_usage import InviteUsage
-from tuner_sipbridge.call.offer_answer import OfferAnswer, read_offer
+from tuner_sipbridge.call.offer_answer import OfferAnswer, read_description
 from tuner_sipbridge.call.requests import ALLOW, PRODUCT, SDP, Reach
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.session import SessionDescription
@@ -44,7 +44,7 @@ class _Stage(Enum):
 
 
 class InboundCall:
-    """Answers one Call-ID: challenges if asked to, rings, accepts or rejects, holds the call, ends it in order.
+    """Answers one Call-ID: challenges if asked to, rings, accepts or rejects, holds the call, ends it.
 
     Make one for the first INVITE of an unknown Call-ID without a To tag, and give every later message of that
     Call-ID to it, the authenticated INVITE included. Feed and drain it as `OutboundCall`. The first event is
@@ -274,7 +274,7 @@ class InboundCall:
             self._reply(replies.Reply(verdict.status, (), verdict.reason), invite, now)
             return
         try:
-            self._offer = read_offer(invite.body)
+            self._offer = read_description(invite.body)
         except NegotiationError:
             self._reply(replies.MALFORMED, invite, now)
             return

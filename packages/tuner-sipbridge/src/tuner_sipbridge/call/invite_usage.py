@@ -65,7 +65,8 @@ class InviteUsage:
         self._reach = reach
         self._ids = ids
         self._authentication = authentication
-        self._us, self._peer = parties
+        self._us: Party = parties[0]
+        self._peer: Party = parties[1]
         self._timers = timers
         self._over = False
         self._bye_wanted = False
@@ -164,7 +165,7 @@ class InviteUsage:
         if waiting is None or ack.cseq.number != waiting.response.cseq.number:
             return
         self._unacknowledged = None
-        if not self._over and self.session.offered:
+        if not self._over and self.session.pending:
             self._take_answer(ack, now)
         if self._bye_wanted:
             self._bye_wanted = False
@@ -188,9 +189,9 @@ class InviteUsage:
             self._end(self._peer, request.headers.get("Reason") or "")
 
     def _take_change(self, request: Request, now: float) -> None:
-        """re-INVITE or UPDATE: both refresh the target, and may offer a new session (§14.2, RFC 3311 §5.2)."""
+        """re-INVITE or UPDATE: both refresh the target, and may offer a session (§14.2, RFC 3311 §5.2)."""
         makes_offer = request.method == "INVITE" and not request.body
-        if self.session.offered and (request.body or makes_offer):
+        if self.session.pending and (request.body or makes_offer):
             self._reply(replies.TRY_LATER, request, now)
             return
         body = b""

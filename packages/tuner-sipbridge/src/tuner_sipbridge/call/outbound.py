@@ -96,7 +96,7 @@ class OutboundCall:
             from_=NameAddr(from_uri).with_tag(ids.tag()),
             sip_call_id=sip_call_id,
             branch=ids.branch(),
-            body=str(offer).encode(),
+            body=offer.to_bytes(),
             headers=headers,
             route=route,
         )
@@ -226,7 +226,7 @@ class OutboundCall:
         if self._early.setdefault(tag, b"") or not response.body:
             return
         try:
-            negotiated = OfferAnswer(self._offer, offered=True).take_answer(response.body)
+            negotiated = self._session().take_answer(response.body)
         except NegotiationError:
             # Nothing is lost yet: what counts is the answer in the 2xx.
             return
@@ -257,11 +257,8 @@ class OutboundCall:
         if self._closed or self._standing is not None:
             usage.hang_up(now=now)
             return
-        body = response.body or self._early.get(tag, b"")
         try:
-            if not body:
-                raise NegotiationError("the far end answered without a session description")
-            negotiated = usage.session.take_answer(body)
+            negotiated = usage.session.take_answer(response.body or self._early.get(tag, b""))
         except NegotiationError as problem:
             self._close(NegotiationFailed(str(problem)))
             usage.hang_up(now=now)
@@ -284,13 +281,19 @@ class OutboundCall:
         return InviteUsage(
             dialog,
             self._layer,
-            session=OfferAnswer(self._offer, offered=True),
+            session=self._session(),
             reach=self._reach,
             ids=self._ids,
             authentication=self._authentication,
             parties=("caller", "agent"),
             timers=self._timers,
         )
+
+    def _session(self) -> OfferAnswer:
+        """The session of one dialog: with forks, each of them answers the same offer."""
+        session = OfferAnswer(self._offer)
+        session.offer()
+        return session
 
     def _ring_timeout(self) -> TimedOut:
         waited = f"in {self._ring_timeout_s:g} s"

@@ -118,7 +118,7 @@ class Dialog:
         return True
 
     def _path(self) -> tuple[Uri, tuple[NameAddr, ...]]:
-        """Request-URI and Route: with a strict router first, its URI and the target change places (§12.2.1.1)."""
+        """Request-URI and Route: a strict router's URI and the target change places (§12.2.1.1)."""
         if not self.routes or is_loose(self.routes[0]):
             return self.target, self.routes
         return self.routes[0].uri.as_request_uri(), (*self.routes[1:], NameAddr(self.target))

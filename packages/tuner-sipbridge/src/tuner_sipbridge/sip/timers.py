@@ -84,7 +84,7 @@ class Timers:
 
     @property
     def l(self) -> float:  # noqa: E743 - the name RFC 6026 gives the timer
-        """INVITE server transaction: how long repeats of an INVITE after its 2xx are known (RFC 6026 §8.7)."""
+        """INVITE server transaction: how long repeats are known after a 2xx (RFC 6026 §8.7)."""
         return self.patience
 
     @property

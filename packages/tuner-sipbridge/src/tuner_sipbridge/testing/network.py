@@ -26,13 +26,34 @@ class Machine(Protocol):
     """What `OutboundCall` and `InboundCall` have in common."""
 
     @property
-    def sip_call_id(self) -> str: ...  # noqa: D102
+    def sip_call_id(self) -> str:
+        """Call-ID of the call."""
+        ...
+
     @property
-    def finished(self) -> bool: ...  # noqa: D102
-    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None: ...  # noqa:
-    D102 def handle_timer(self, *, now: float) -> None: ...  # noqa: D102 def next_deadline(self) -> float |
-    None: ...  # noqa: D102 def outgoing(self) -> list[tuple[Message, Address]]: ...  # noqa: D102 def
-    events(self) -> list[CallEvent]: ...  # noqa: D102
+    def finished(self) -> bool:
+        """True when nothing is left to do."""
+        ...
+
+    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None:
+        """Take a message."""
+        ...
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due."""
+        ...
+
+    def next_deadline(self) -> float | None:
+        """When something is due next."""
+        ...
+
+    def outgoing(self) -> list[tuple[Message, Address]]:
+        """Messages to send; drained."""
+        ...
+
+    def events(self) -> list[CallEvent]:
+        """What happened; drained."""
+        ...
 
 
 Answer: TypeAlias = "Callable[[Request, float, Address], Machine]"
