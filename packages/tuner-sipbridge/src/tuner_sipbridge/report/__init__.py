@@ -1,1 +1,1 @@
-"""tuner_sipbridge."""
+"""Reports of a run: `result.json`, a table in the terminal, and one self-contained HTML page."""

@@ -1,0 +1,97 @@
+"""The SIP messages of one call as rows of a ladder, with what the media did between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tuner_sipbridge.measure.signalling import header
+from tuner_sipbridge.trace import Trace, TraceEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One row of the ladder.
+
+    Attributes:
+        way: `out` from the caller, `in` to the caller, `rtp` for media both ways, `note` for the rest.
+        after_s: seconds since the first row.
+        label: method, or status and reason phrase.
+        about: method that a response answers, `retransmission`, or what the media was.
+        tone: `request`, `provisional`, `success`, `challenge`, `failure`, `media` or `note`.
+        peer: far end of the message.
+        message: the whole message with credentials removed, empty when there is none.
+    """
+
+    way: Literal["out", "in", "rtp", "note"]
+    after_s: float
+    label: str
+    about: str = ""
+    tone: str = "note"
+    peer: str = ""
+    message: str = ""
+
+
+def rungs_of(trace: Trace) -> list[Rung]:
+    """The ladder of one trace, in order of time."""
+    events = sorted(trace.events, key=lambda event: event.at)
+    if not events:
+        return []
+    start, seen = events[0].at, set[str]()
+    rungs: list[Rung] = []
+    for event in events:
+        rung = _rung(event, event.at - start, seen)
+        if rung is not None:
+            rungs.append(rung)
+    media = _media(trace, start)
+    if media is not None:
+        rungs.append(media)
+    return sorted(rungs, key=lambda rung: rung.after_s)
+
+
+def _rung(event: TraceEvent, after_s: float, seen: set[str]) -> Rung | None:
+    fields = event.fields
+    match event.kind:
+        case "sip.sent" | "sip.received":
+            return _message(event, after_s, seen)
+        case "call.cancelled":
+            return Rung("note", after_s, "cancelled", str(fields.get("why", "")))
+        case "call.timed_out":
+            return Rung("note", after_s, "timed out", str(fields.get("stage", "")), tone="failure")
+        case "caller.gave_up":
+            return Rung("note", after_s, "the caller gave up", str(fields.get("why", "")), tone="failure")
+        case _:
+            return None
+
+
+def _message(event: TraceEvent, after_s: float, seen: set[str]) -> Rung:
+    summary, text = str(event.fields.get("summary", "")), str(event.fields.get("message", ""))
+    way: Literal["out", "in"] = "out" if event.kind == "sip.sent" else "in"
+    again = f"{way} {text}" in seen
+    seen.add(f"{way} {text}")
+    words = summary.split(" ", 2)
+    if words[0] == "SIP/2.0" and len(words) > 1:
+        label, about = " ".join(words[1:]), header(event, "CSeq").partition(" ")[2]
+        tone = _tone(words[1])
+    else:
+        label, about, tone = words[0], "", "request"
+    about = "retransmission" if again else about
+    return Rung(way, after_s, label, about, tone, str(event.fields.get("peer", "")), text)
+
+
+def _tone(status: str) -> str:
+    if status in {"401", "407"}:
+        return "challenge"
+    return {"1": "provisional", "2": "success"}.get(status[:1], "failure")
+
+
+def _media(trace: Trace, start: float) -> Rung | None:
+    began = trace.first("media.first_packet", "media.started")
+    opened, report = trace.first("media.started"), trace.last("media.report")
+    if began is None or opened is None:
+        return None
+    counts: dict[str, Any] = {} if report is None else report.fields
+    packets = f"{counts.get('sent', '?')} packets out, {counts.get('received', '?')} in"
+    label = f"RTP {opened.fields.get('codec', '')}".strip()
+    after = max(began.at, opened.at) - start
+    return Rung("rtp", after, label, packets, "media", str(opened.fields.get("remote", "")))

@@ -1,0 +1,89 @@
+"""A run as a table in the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tuner_sipbridge.measure.summary import Distribution
+from tuner_sipbridge.report.json_values import object_of
+from tuner_sipbridge.report.result import CallResult, RunResult
+
+
+def results_table(result: RunResult) -> Table:
+    """One row a call: how it went, whether it was linked, and its figures in ms."""
+    table = Table(box=box.SIMPLE_HEAD, title=None, pad_edge=False)
+    table.add_column("", width=1)
+    for heading in ("agent", "scenario", "outcome", "linked"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("set-up", "greeting", "response", "slowest", "stop", "lost"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("reason", ratio=1, overflow="fold")
+    for call in result.calls:
+        table.add_row(*_row(call))
+    return table
+
+
+def print_results(result: RunResult, console: Console) -> None:
+    """Print the table and, below it, the run in one sentence."""
+    console.print(results_table(result))
+    console.print(_sentence(result))
+
+
+def _row(call: CallResult) -> list[Text]:
+    measures = call.measures
+    latency = _part(measures, "response_latency_ms")
+    transport = _part(measures, "media")
+    mark = Text("✓", "bold green") if call.passed else Text("✗", "bold red")
+    return [
+        mark,
+        Text(call.agent),
+        Text(call.scenario),
+        Text(call.outcome.replace("_", " "), "green" if call.outcome == "success" else "red"),
+        _linked(call.linked),
+        Text(_figure(_part(measures, "signalling").get("setup_time_ms"))),
+        Text(_figure(measures.get("greeting_latency_ms"))),
+        Text(_figure(latency.get("p50"))),
+        Text(_figure(latency.get("max"))),
+        Text(_figure(_part(measures, "stop_time_ms").get("p50"))),
+        Text(str(transport.get("lost", "–")) if transport.get("received") else "–"),
+        Text(call.reason or call.detail, "dim" if call.passed else ""),
+    ]
+
+
+def _linked(linked: bool | None) -> Text:
+    if linked is None:
+        return Text("–", "dim")
+    return Text("yes", "green") if linked else Text("no", "bold red")
+
+
+def _part(measures: dict[str, Any], name: str) -> dict[str, Any]:
+    return object_of(measures.get(name))
+
+
+def _figure(milliseconds: float | None) -> str:
+    return "–" if milliseconds is None else f"{milliseconds:.0f}"
+
+
+def _sentence(result: RunResult) -> Text:
+    calls, passed = len(result.calls), sum(call.passed for call in result.calls)
+    text = Text.assemble(
+        (f"{passed} of {calls} calls passed", "bold green" if result.passed else "bold red"),
+    )
+    asked = [call for call in result.calls if call.linked is not None]
+    if asked:
+        text.append(f", {sum(call.linked is True for call in asked)} of {len(asked)} linked")
+    text.append(_told("response latency", result.response_latency()))
+    text.append(_told("barge-in stop time", result.stop_time()))
+    text.append("; times in ms, as heard at the caller's RTP port")
+    return text
+
+
+def _told(name: str, values: Distribution) -> str:
+    if values.p50 is None or values.maximum is None:
+        return ""
+    return f"; {name} p50 {values.p50 * 1000:.0f}, max {values.maximum * 1000:.0f} ({values.count})"
