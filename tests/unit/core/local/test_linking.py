@@ -232,6 +232,17 @@ def test_a_refused_post_without_ids_is_likely_the_reason_for_one_simulation() ->
     assert "a post was refused with 422 (call_type: Field required), likely that of call c-9" in late.reason
 
 
+def test_a_refused_post_with_a_carriers_id_is_likely_the_reason_too() -> None:
+    result = link(simulation(), refusals=(refusal(call_id="c-9", sip_call_id=TWILIO),))
+    assert "a post was refused with 422 (call_type: Field required), likely that of call c-9" in result.reason
+
+
+def test_a_refused_post_that_names_a_linked_simulation_explains_no_other() -> None:
+    rows = [simulation(), simulation("other")]
+    links = link_all(rows, [call(sip_call_id=CALL_ID)], [refusal(call_id="c-9", sip_call_id=CALL_ID)])
+    assert links[1].reason == "not linked: no call was posted after this simulation"
+
+
 def test_a_refused_post_is_forgotten_when_its_call_was_accepted_later() -> None:
     assert link(simulation(), call(sip_call_id=CALL_ID), refusals=(refusal(call_id="c-1"),)).linked
     other = simulation("other", started_at=130.0, ended_at=141.0)

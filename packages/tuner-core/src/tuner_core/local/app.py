@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -110,10 +109,8 @@ class _Routes:
         except RefusedBody as refused:
             return JSONResponse({"detail": refused.problems}, 422)
         sip_call_id: str = request.path_params["sip_call_id"]
-        simulation = await run_in_threadpool(self._store.simulation, sip_call_id)
-        if simulation is None:
+        if not await run_in_threadpool(self._store.update_simulation, sip_call_id, update.changes()):
             return _not_found("no simulation with this Call-ID")
-        await run_in_threadpool(self._store.add_simulation, replace(simulation, **update.changes()))
         return JSONResponse({"sip_call_id": sip_call_id})
 
 

@@ -56,17 +56,17 @@ def pair_refusals(
 
     Args:
         simulations: the ones left over.
-        refusals: posts whose call was not accepted later.
+        refusals: refused posts of calls that are still missing.
         explained: simulations that have a likely call already; only a post that names one of them is given.
 
     Returns:
         The refused post for a simulation's `sip_call_id`.
     """
-    by_name = {refusal.sip_call_id: refusal for refusal in refusals if refusal.sip_call_id}
-    pairs = {row.sip_call_id: by_name[row.sip_call_id] for row in simulations if row.sip_call_id in by_name}
+    names = {row.sip_call_id for row in simulations}
+    pairs = {refusal.sip_call_id: refusal for refusal in refusals if refusal.sip_call_id in names}
     retried: dict[str, Refusal] = {}
     for number, refusal in enumerate(refusals):
-        if not refusal.sip_call_id:
+        if refusal.sip_call_id not in names:
             retried[refusal.call_id or str(number)] = refusal
     for refusal in retried.values():
         waiting = [

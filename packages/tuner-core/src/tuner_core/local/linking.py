@@ -69,7 +69,8 @@ def link_all(
     lonely = [simulation for simulation in simulations if simulation.sip_call_id not in found]
     candidates = pair_calls(lonely, spare)
     accepted = {call.call_id for call in calls}
-    refused = pair_refusals(lonely, [row for row in refusals if row.call_id not in accepted], candidates)
+    missing = [row for row in refusals if row.call_id not in accepted and row.sip_call_id not in found]
+    refused = pair_refusals(lonely, missing, candidates)
     twins = _by_value(spare, lambda row: row.sip_call_id)
     return [
         _linked(simulation, *found[simulation.sip_call_id], twins.get(simulation.sip_call_id, []))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -163,10 +163,18 @@ class Store:
         rows = self._rows(f"SELECT {_SIMULATION} FROM simulations ORDER BY started_at, rowid")
         return [Simulation(**row) for row in rows]
 
-    def simulation(self, sip_call_id: str) -> Simulation | None:
-        """Give one simulation, None when no such Call-ID was registered."""
-        rows = self._rows(f"SELECT {_SIMULATION} FROM simulations WHERE sip_call_id = ?", sip_call_id)
-        return Simulation(**rows[0]) if rows else None
+    def update_simulation(self, sip_call_id: str, changes: Mapping[str, Any]) -> bool:
+        """Change fields of a simulation; False when no such Call-ID was registered."""
+        with self._transaction() as db:
+            row = db.execute(
+                f"SELECT {_SIMULATION} FROM simulations WHERE sip_call_id = ?", (sip_call_id,)
+            ).fetchone()
+            if row is None:
+                return False
+            changed = asdict(replace(Simulation(**dict(row)), **changes))
+            values = ", ".join(f"{name} = :{name}" for name in changed)
+            db.execute(f"UPDATE simulations SET {values} WHERE sip_call_id = :sip_call_id", changed)
+        return True
 
     def add_refusal(self, refusal: Refusal) -> None:
         """Keep that a post was refused, to explain the call that is missing."""
