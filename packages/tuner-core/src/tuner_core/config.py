@@ -78,7 +78,12 @@ class TunerConfig(BaseSettings):
     @property
     def outbox_path(self) -> Path:
         """The outbox file: the one configured, or one below the user's state directory."""
-        return self.outbox or user_state_path("tuner") / "outbox.sqlite3"
+        return self.outbox or default_outbox_path()
+
+
+def default_outbox_path() -> Path:
+    """The outbox of this user on this machine, where no other is configured."""
+    return user_state_path("tuner") / "outbox.sqlite3"
 
 
 def _explain(error: ValidationError) -> str:

@@ -1,85 +1,320 @@
-"""Delivery that loses nothing: a record is on disk before the first byte goes out.
+"""Delivery that loses nothing: a record is on disk before its first byte goes out.
 
-This file holds what plugins and applications use; `tuner_core.courier` holds the thread that does the work.
+```python
+delivery = Delivery()                                  # TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_AGENT_ID
+outcome = await delivery.deliver(record, deadline_s=8.0)
+```
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
+from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
-from tuner_core.records import CallRecord, Receipt
+from tuner_core.conform import conform
+from tuner_core.courier import OWN_LANE, Courier
+from tuner_core.dispatch import Handover, open_outbox
+from tuner_core.errors import ConfigError, InvalidRecord, TunerError
+from tuner_core.http import RetryPolicy
+from tuner_core.parcels import Destination, OutboxStatus
+from tuner_core.records import CallRecord
+from tuner_core.sink import CallSink, DeliveryOutcome, DeliveryState
 
-DeliveryState: TypeAlias = Literal["delivered", "pending", "refused"]
+__all__ = ["CallSink", "Delivery", "DeliveryOutcome", "DeliveryState", "default_sink"]
 
+logger = logging.getLogger("tuner_core.delivery")
 
-@dataclass(frozen=True, slots=True)
-class DeliveryOutcome:
-    """What had become of a record when the wait for it ended.
+_STORE_WITHIN_S = 2.0
+"""A hand-over waits for the disk this long even when its deadline is shorter."""
 
-    Attributes:
-        state: `delivered`: Tuner has it. `pending`: it is stored and will be sent by this process or the
-            next one. `refused`: it will not be sent again by itself; `detail` says why.
-        receipt: the API's answer, when delivered.
-        detail: in words, without content.
-    """
-
-    state: DeliveryState
-    receipt: Receipt | None = None
-    detail: str = ""
-
-
-class CallSink(Protocol):
-    """Where a plugin hands over finished calls: a `Delivery`, or anything of your own with this method."""
-
-    async def deliver(self, record: CallRecord, *, deadline_s: float = 8.0) -> DeliveryOutcome:
-        """Take over one record; wait for its delivery at most `deadline_s` seconds; never raise."""
-        ...
+_EXIT_GRACE_S = 0.5
+_T = TypeVar("_T")
 
 
 class Delivery:
-    """Stores records in the outbox and sends them from a thread of its own.
+    """Stores records in the outbox and sends them, in a thread of its own.
+
+    Any number of threads and event loops may share one, and any number of processes one outbox. Nothing starts
+    before the first use; then what earlier processes left is sent too. At the end of the interpreter everything
+    handed over is on disk.
 
     Args:
         config: where records go; from the environment when omitted.
+        retry: tries and waits for a record of this process, before it waits with what others left.
+        timeout_s: seconds for one try.
 
     Raises:
-        ConfigError: a setting is missing.
+        ConfigError: a setting is missing or wrong.
     """
 
-    def __init__(self, config: TunerConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: TunerConfig | None = None,
+        *,
+        retry: RetryPolicy = OWN_LANE,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self._config = config or TunerConfig()
+        self._retry = retry
+        self._timeout_s = timeout_s
+        self._mutex = threading.Lock()
+        self._courier: Courier | None = None
+        _deliveries.add(self)
+
+    def __repr__(self) -> str:
+        config = self._config
+        return f"<Delivery to {config.base_url} workspace {config.workspace_id} agent {config.agent_id!r}>"
 
     async def deliver(
         self, record: CallRecord | Mapping[str, Any], *, deadline_s: float = 8.0
     ) -> DeliveryOutcome:
-        """Store the record, send it, and wait for the answer at most `deadline_s` seconds. Never raises.
+        """Store a record, send it, and wait for the answer at most `deadline_s` seconds. Never raises.
 
-        The deadline bounds the wait, not the record: what is pending goes on being sent by this process and,
-        after it, by the next. Cancelling the wait does not stop the delivery.
+        The deadline bounds the wait, not the record: what is pending goes on being sent by this process and, after
+        it, by the next one. Cancelling the wait does not stop the delivery. With a deadline of 0 the wait ends when
+        the record is on disk.
+
+        Args:
+            record: a `CallRecord`, or a mapping with the API's field names.
+            deadline_s: longest wait, in seconds.
         """
-        raise NotImplementedError
+        give_up_at = time.monotonic() + deadline_s
+        try:
+            handover = Handover(record)
+            self._submit(handover)
+            stored = await _waited(handover.stored, max(deadline_s, _STORE_WITHIN_S))
+            settled = await _waited(handover.settled, give_up_at - time.monotonic())
+        except Exception as error:
+            return _failed(error)
+        return settled or _pending(stored, handover.problem)
 
     def deliver_sync(
         self, record: CallRecord | Mapping[str, Any], *, deadline_s: float = 8.0
     ) -> DeliveryOutcome:
         """As `deliver`, for code without an event loop; blocks the calling thread."""
-        raise NotImplementedError
+        give_up_at = time.monotonic() + deadline_s
+        try:
+            handover = Handover(record)
+            self._submit(handover)
+            stored = _blocked(handover.stored, max(deadline_s, _STORE_WITHIN_S))
+            settled = _blocked(handover.settled, give_up_at - time.monotonic())
+        except Exception as error:
+            return _failed(error)
+        return settled or _pending(stored, handover.problem)
 
     def start(self) -> None:
-        """Begin to send, in the background, what earlier processes left. Returns at once."""
-        raise NotImplementedError
+        """Begin to send, in the background, what earlier processes left. Returns at once and never raises."""
+        try:
+            self._running().start()
+        except RuntimeError:
+            logger.info("delivery does not start while the interpreter shuts down")
+
+    async def drain(self, *, deadline_s: float = 60.0) -> OutboxStatus | None:
+        """Send everything pending now, whoever left it; the account when done, None when the deadline passed.
+
+        Args:
+            deadline_s: longest wait, in seconds.
+
+        Raises:
+            OutboxError: the outbox cannot be read, or the delivery was closed meanwhile.
+        """
+        return await _waited(self._drained(), deadline_s)
+
+    def drain_sync(self, *, deadline_s: float = 60.0) -> OutboxStatus | None:
+        """As `drain`, for code without an event loop; blocks the calling thread."""
+        return _blocked(self._drained(), deadline_s)
 
     def close(self, *, deadline_s: float = 2.0) -> None:
-        """Let what is being sent finish within `deadline_s` seconds, then stop; the rest stays on disk."""
-        raise NotImplementedError
+        """Let what is being sent finish within `deadline_s` seconds, then stop; the rest stays on disk.
+
+        Blocks. A record handed over later starts the delivery anew.
+        """
+        with self._mutex:
+            courier, self._courier = self._courier, None
+        if courier is not None:
+            courier.stop(deadline_s)
+
+    async def aclose(self, *, deadline_s: float = 2.0) -> None:
+        """As `close`, without blocking the event loop."""
+        await asyncio.to_thread(self.close, deadline_s=deadline_s)
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's work to the parent."""
+        self._mutex = threading.Lock()
+        self._courier = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _running(self) -> Courier:
+        with self._mutex:
+            if self._courier is None:
+                self._courier = Courier(self._config, retry=self._retry, timeout_s=self._timeout_s)
+            return self._courier
+
+    def _submit(self, handover: Handover) -> None:
+        try:
+            while not (courier := self._running()).submit(handover):
+                self._replace(courier)
+        except RuntimeError:
+            self._store_only(handover)
+
+    def _drained(self) -> Future[OutboxStatus]:
+        done: Future[OutboxStatus] = Future()
+        while not (courier := self._running()).submit(done):
+            self._replace(courier)
+        return done
+
+    def _replace(self, stopped: Courier) -> None:
+        with self._mutex:
+            if self._courier is stopped:
+                self._courier = None
+
+    def _store_only(self, handover: Handover) -> None:
+        """No thread can be started any more: put the record on disk for the next start."""
+        config, conformed = self._config, conform(handover.record)
+        box = open_outbox(config.outbox_path)
+        try:
+            to = Destination(config.base_url, config.workspace_id, config.agent_id)
+            box.put(to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=time.time())
+            handover.stored.set_result(box.durable)
+        finally:
+            box.close()
+        handover.settle(_pending(box.durable, "the interpreter is shutting down"))
+
+
+class _Unconfigured:
+    """The sink of a process without settings: says so once, takes nothing, breaks nothing."""
+
+    def __init__(self, problem: str) -> None:
+        self._problem = problem
+        logger.error("calls will not be posted: %s", problem)
+
+    async def deliver(self, record: CallRecord, *, deadline_s: float = 8.0) -> DeliveryOutcome:
+        del record, deadline_s
+        return DeliveryOutcome("refused", detail=self._problem)
 
 
 def default_sink(config: TunerConfig | None = None) -> CallSink:
-    """The sink that this process shares for a configuration; never raises.
+    """The delivery that this process shares for a configuration, started; never raises.
 
     When a setting is missing, the sink says so once in the log and answers each record with `refused`.
+
+    Args:
+        config: where records go; from the environment when omitted.
     """
-    raise NotImplementedError
+    try:
+        settings = config or TunerConfig()
+    except ConfigError as error:
+        problem = str(error)
+        with _shared_lock:
+            if problem not in _unconfigured:
+                _unconfigured[problem] = _Unconfigured(problem)
+            return _unconfigured[problem]
+    key = (
+        settings.base_url,
+        settings.workspace_id,
+        settings.agent_id,
+        settings.api_key,
+        settings.outbox_path,
+    )
+    with _shared_lock:
+        if key not in _shared:
+            _shared[key] = Delivery(settings)
+        delivery = _shared[key]
+    delivery.start()
+    return delivery
+
+
+def _pending(stored: bool | None, problem: str) -> DeliveryOutcome:
+    where = "stored on disk, not delivered yet" if stored else "not delivered yet, and not on disk"
+    return DeliveryOutcome("pending", detail=f"{where}: {problem}" if problem else where)
+
+
+def _failed(error: Exception) -> DeliveryOutcome:
+    if isinstance(error, InvalidRecord):
+        return DeliveryOutcome("refused", detail=str(error))
+    logger.error(
+        "a call was not handed over: %s", error if isinstance(error, TunerError) else type(error).__name__
+    )
+    return DeliveryOutcome("refused", detail=f"not handed over: {type(error).__name__}")
+
+
+async def _waited(source: Future[_T], timeout_s: float) -> _T | None:
+    """The result, or None when it does not come in time.
+
+    Unlike `asyncio.wrap_future`, a wait that is cancelled leaves the source alone, and a source that is done after
+    the loop was closed disturbs nobody.
+    """
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(_: Future[_T]) -> None:
+        try:
+            loop.call_soon_threadsafe(done.set)
+        except RuntimeError:  # the loop was closed meanwhile
+            return
+
+    source.add_done_callback(wake)
+    try:
+        async with asyncio.timeout(max(timeout_s, 0.0)):
+            await done.wait()
+    except TimeoutError:
+        return source.result() if source.done() else None
+    return source.result()
+
+
+def _blocked(source: Future[_T], timeout_s: float) -> _T | None:
+    try:
+        return source.result(max(timeout_s, 0.0))
+    except TimeoutError:
+        return None
+
+
+_shared: dict[tuple[object, ...], Delivery] = {}
+_unconfigured: dict[str, _Unconfigured] = {}
+_shared_lock = threading.Lock()
+_deliveries: weakref.WeakSet[Delivery] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for delivery in list(_deliveries):
+        delivery.close(deadline_s=_EXIT_GRACE_S)
+
+
+def _after_fork() -> None:
+    """A forked child has its parent's couriers without their threads, and locks that nobody will release."""
+    global _shared_lock  # noqa: PLW0603
+    _shared_lock = threading.Lock()
+    for delivery in list(_deliveries):
+        delivery.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

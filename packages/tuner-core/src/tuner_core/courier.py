@@ -1,0 +1,160 @@
+"""The thread that stores records and sends them.
+
+It has an event loop of its own, so that neither storing nor sending touches the application's: a record goes on
+being delivered while that loop is busy, about to close, or gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+
+from tuner_core.client import TIMEOUT_S
+from tuner_core.config import TunerConfig
+from tuner_core.dispatch import Dispatch, Handover, logger
+from tuner_core.errors import OutboxError
+from tuner_core.http import RetryPolicy
+from tuner_core.parcels import OutboxStatus
+from tuner_core.sink import DeliveryOutcome
+
+OWN_LANE = RetryPolicy(max_attempts=6)
+"""Tries for a record of this process before it waits with the others."""
+
+_STOP_MARGIN_S = 5.0
+
+
+class Courier:
+    """Works from its first hand-over until `stop`; a stopped one takes nothing more.
+
+    Args:
+        config: where records go, and the key.
+        retry: tries and waits of a record of this process.
+        timeout_s: seconds for one try.
+    """
+
+    def __init__(
+        self, config: TunerConfig, *, retry: RetryPolicy = OWN_LANE, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._config = config
+        self._retry = retry
+        self._timeout_s = timeout_s
+        self._mutex = threading.Lock()
+        self._inbox: deque[Handover | Future[OutboxStatus]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._stop_within_s: float | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread, unless it runs.
+
+        Raises:
+            RuntimeError: the interpreter is shutting down and starts no threads.
+        """
+        with self._mutex:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="tuner-courier", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def submit(self, item: Handover | Future[OutboxStatus]) -> bool:
+        """Take over a record, or a wish to drain, from any thread; False when this courier is stopping.
+
+        Raises:
+            RuntimeError: the interpreter is shutting down and starts no threads.
+        """
+        self.start()
+        with self._mutex:
+            if self._stop_within_s is not None or self._stopped.is_set():
+                return False
+            self._inbox.append(item)
+        self._notice()
+        return True
+
+    def stop(self, deadline_s: float) -> None:
+        """Store what was handed over, let tries in progress end within `deadline_s` seconds, and stop."""
+        with self._mutex:
+            if self._stop_within_s is None:
+                self._stop_within_s = max(deadline_s, 0.0)
+            if self._thread is None:
+                return
+        self._notice()
+        self._stopped.wait(deadline_s + _STOP_MARGIN_S)
+
+    def _notice(self) -> None:
+        with self._mutex:
+            loop, news = self._loop, self._news
+        if loop is not None and news is not None:
+            with suppress(RuntimeError):  # the loop has ended in the meantime
+                loop.call_soon_threadsafe(news.set)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception as error:
+            logger.error(
+                "delivery stopped by %s; what is on disk waits for the next start", type(error).__name__
+            )
+        finally:
+            self._end()
+
+    async def _main(self) -> None:
+        dispatch = Dispatch(self._config, retry=self._retry, timeout_s=self._timeout_s)
+        leftovers = asyncio.create_task(dispatch.send_leftovers())
+        leftovers.add_done_callback(_say_if_broken)
+        try:
+            await self._serve(dispatch)
+        finally:
+            leftovers.cancel()
+            await asyncio.gather(leftovers, return_exceptions=True)
+            await dispatch.wind_up(self._stop_within_s or 0.0)
+            await dispatch.close()
+            self._end()
+
+    async def _serve(self, dispatch: Dispatch) -> None:
+        news = asyncio.Event()
+        with self._mutex:
+            self._loop, self._news = asyncio.get_running_loop(), news
+        while True:
+            while self._inbox:
+                item = self._inbox.popleft()
+                if isinstance(item, Handover):
+                    _take(dispatch, item)
+                else:
+                    dispatch.drain(item)
+                await asyncio.sleep(0)
+            if self._stop_within_s is not None:
+                return
+            await news.wait()
+            news.clear()
+
+    def _end(self) -> None:
+        """Take nothing more, and answer whoever still waits."""
+        with self._mutex:
+            self._stopped.set()
+            left = list(self._inbox)
+            self._inbox.clear()
+        for item in left:
+            if isinstance(item, Handover):
+                item.settle(DeliveryOutcome("pending", detail="not stored: delivery had stopped"))
+            else:
+                item.set_exception(OutboxError("the delivery was closed"))
+
+
+def _take(dispatch: Dispatch, handover: Handover) -> None:
+    """Take one record in; an odd one must not stop the others."""
+    try:
+        dispatch.take(handover)
+    except Exception as error:
+        logger.error("a call was not stored, by %s", type(error).__name__)
+        handover.settle(DeliveryOutcome("refused", detail=f"not stored, by {type(error).__name__}"))
+
+
+def _say_if_broken(leftovers: asyncio.Task[None]) -> None:
+    error = None if leftovers.cancelled() else leftovers.exception()
+    if error is not None:
+        logger.error("what earlier processes left is not sent any more, by %s", type(error).__name__)

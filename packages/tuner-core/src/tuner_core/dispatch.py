@@ -1,0 +1,337 @@
+"""What happens to records once they are handed over: stored, sent, tried again, settled.
+
+Runs in the courier's event loop, one coroutine at a time, so it has no locks. A record of this process has a lane of
+its own: it is sent at once and tried again after short waits. What earlier processes left, and what failed too often
+in its lane, goes one at a time until the API answers and then a few at once, so that an outage with a long backlog
+costs neither the API nor the newest call anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tuner_core.client import post_once
+from tuner_core.config import TunerConfig
+from tuner_core.conform import Conformed, conform
+from tuner_core.errors import InvalidRecord, OutboxError, TransportError, TunerError
+from tuner_core.http import RetryPolicy, call_request
+from tuner_core.outbox import LEASE_S, Outbox
+from tuner_core.parcels import Destination, OutboxStatus, Parcel, Stored
+from tuner_core.records import CallRecord, Receipt
+from tuner_core.sink import DeliveryOutcome
+
+logger = logging.getLogger("tuner_core.delivery")
+
+LEFT_OVER = RetryPolicy(base_s=2.0, cap_s=300.0)
+"""Waits of records that no lane carries; they have no last try."""
+
+_SENDERS = 8
+_LEFTOVERS_AT_ONCE = 4
+_LOOK_AGAIN_S = 5.0
+_SHORTEST_WAIT_S = 0.1
+_T = TypeVar("_T")
+
+
+@dataclass(eq=False, slots=True)
+class Handover:
+    """One record on its way into the outbox and out of it.
+
+    Attributes:
+        record: as handed over.
+        stored: done when it is in the outbox; True when that is on disk.
+        settled: done when it was delivered or refused, or when this process gave up on it.
+        problem: why the last try failed.
+    """
+
+    record: CallRecord | Mapping[str, Any] = field(repr=False)
+    stored: Future[bool] = field(default_factory=Future[bool])
+    settled: Future[DeliveryOutcome] = field(default_factory=Future[DeliveryOutcome])
+    problem: str = ""
+
+    def settle(self, outcome: DeliveryOutcome) -> None:
+        """Answer both waits, whichever is still open."""
+        if not self.stored.done():
+            self.stored.set_result(False)
+        if not self.settled.done():
+            self.settled.set_result(outcome)
+
+
+class Dispatch:
+    """Owns the outbox and every record that this process sends.
+
+    Args:
+        config: where records go, and the key.
+        retry: tries and waits of a lane.
+        timeout_s: seconds for one try.
+    """
+
+    def __init__(self, config: TunerConfig, *, retry: RetryPolicy, timeout_s: float) -> None:
+        self._config = config
+        self._http: httpx.AsyncClient | None = None
+        self._retry = retry
+        self._timeout_s = timeout_s
+        self._to = Destination(config.base_url, config.workspace_id, config.agent_id)
+        self._box = open_outbox(config.outbox_path)
+        self._fallback: Outbox | None = None
+        self._watched: dict[tuple[Outbox, int], list[Handover]] = {}
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._drains: list[Future[OutboxStatus]] = []
+        self._senders = asyncio.Semaphore(_SENDERS)
+        self._due = asyncio.Event()
+        self._doubtful = True
+
+    def take(self, handover: Handover) -> None:
+        """Store a record and start its lane."""
+        try:
+            conformed = conform(handover.record)
+        except InvalidRecord as error:
+            logger.error("a call was not accepted: %s", error)
+            handover.settle(DeliveryOutcome("refused", detail=str(error)))
+            return
+        if conformed.repairs:
+            logger.info("call %s was repaired: %s", conformed.call_id, "; ".join(conformed.repairs))
+        box, stored = self._store(conformed)
+        handover.stored.set_result(box.durable)
+        if stored.state == "delivered":
+            receipt = Receipt(conformed.call_id, stored.tuner_id, is_new=False, repairs=conformed.repairs)
+            handover.settle(DeliveryOutcome("delivered", receipt, "it had been delivered before"))
+        elif stored.parcel is not None:
+            self._watched[box, stored.row] = [handover]
+            self._follow(self._carry(box, stored.parcel))
+        elif (box, stored.row) in self._watched:
+            self._watched[box, stored.row].append(handover)
+        else:
+            handover.settle(DeliveryOutcome("pending", detail="it is being sent already"))
+
+    def drain(self, done: Future[OutboxStatus]) -> None:
+        """Send what is pending without waiting for its turn; answer `done` when nothing is left to send."""
+        self._drains.append(done)
+        self._due.set()
+
+    async def send_leftovers(self) -> None:
+        """Send what no lane carries, until cancelled. The first round does not wait for anything's turn."""
+        self._guarded(lambda: self._box.prune(now=time.time()), None)
+        hurry, failures = True, 0
+        while True:
+            self._due.clear()
+            claimed = self._claimed(
+                1 if self._doubtful else _LEFTOVERS_AT_ONCE, hurry=hurry or bool(self._drains)
+            )
+            if not claimed:
+                hurry = False
+                if not self._lanes:
+                    self._answer_drains()
+                await self._wait_until_due()
+                continue
+            tries = await asyncio.gather(*(self._send_leftover(box, parcel) for box, parcel in claimed))
+            errors = [error for error in tries if error is not None]
+            self._doubtful = bool(errors)
+            failures = failures + 1 if errors else 0
+            if errors:
+                hurry = False
+                pause = LEFT_OVER.wait_s(failures, errors[-1], random.random())
+                await asyncio.sleep(min(pause, _LOOK_AGAIN_S) if self._drains else pause)
+
+    async def wind_up(self, deadline_s: float) -> None:
+        """Let lanes end within `deadline_s` seconds, stop the rest and give its leases back."""
+        if self._lanes:
+            await asyncio.wait(self._lanes, timeout=deadline_s)
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        for handover in [one for watching in self._watched.values() for one in watching]:
+            handover.settle(DeliveryOutcome("pending", detail="stored; this process stopped sending"))
+        for drain in self._drains:
+            drain.set_exception(OutboxError("the delivery was closed"))
+
+    async def close(self) -> None:
+        """Close the connections and the outbox."""
+        for box in self._boxes():
+            box.close()
+        if self._http is not None:
+            await self._http.aclose()
+
+    def _boxes(self) -> list[Outbox]:
+        return [self._box] if self._fallback is None else [self._box, self._fallback]
+
+    def _store(self, conformed: Conformed) -> tuple[Outbox, Stored]:
+        """Into the outbox, or into memory when the disk will not take it: the call is sent in any case."""
+
+        def put(box: Outbox) -> Stored:
+            return box.put(
+                self._to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=time.time()
+            )
+
+        try:
+            return self._box, put(self._box)
+        except OutboxError as error:
+            logger.warning("call %s is kept in memory only: %s", conformed.call_id, error)
+        if self._fallback is None:
+            self._fallback = Outbox(None)
+        return self._fallback, put(self._fallback)
+
+    def _follow(self, lane: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(lane)
+        self._lanes.add(task)
+        task.add_done_callback(self._lane_ended)
+
+    def _lane_ended(self, task: asyncio.Task[None]) -> None:
+        self._lanes.discard(task)
+        self._due.set()
+
+    async def _carry(self, box: Outbox, parcel: Parcel) -> None:
+        """A lane: try, wait, try again; after the last try the record waits with the others."""
+        attempt, wait, leased_at = 1, 0.0, time.time()
+        error: TunerError | None = None
+        try:
+            while True:
+                error = await self._try(box, parcel, leased_at=leased_at, renew=attempt > 1)
+                if error is None:
+                    return
+                wait = self._retry.wait_s(attempt, error, random.random())
+                if attempt >= self._retry.max_attempts:
+                    break
+                await asyncio.sleep(wait)
+                attempt, leased_at = attempt + 1, time.time()
+        except asyncio.CancelledError:
+            wait = 0.0
+            raise
+        finally:
+            if (box, parcel.row) in self._watched:
+                self._postpone(box, parcel, wait, error)
+
+    async def _send_leftover(self, box: Outbox, parcel: Parcel) -> TunerError | None:
+        error: TunerError | None = None
+        try:
+            error = await self._try(box, parcel, leased_at=time.time(), renew=False)
+        except asyncio.CancelledError:
+            self._postpone(box, parcel, 0.0, None)
+            raise
+        if error is not None:
+            self._postpone(box, parcel, LEFT_OVER.wait_s(parcel.attempts, error, random.random()), error)
+        return error
+
+    def _postpone(self, box: Outbox, parcel: Parcel, wait_s: float, error: TunerError | None) -> None:
+        until = time.time() + wait_s
+        self._guarded(lambda: box.postpone(parcel, until=until, detail=str(error or "")), None)
+
+    async def _try(self, box: Outbox, parcel: Parcel, *, leased_at: float, renew: bool) -> TunerError | None:
+        """Send a record once; the error when another try may help, None when it is settled."""
+        async with self._senders:
+            late = time.time() - leased_at > LEASE_S / 2
+            if (renew or late) and not self._guarded(lambda: box.renew(parcel, now=time.time()), True):
+                self._settle(
+                    box, parcel, DeliveryOutcome("pending", detail="another process took the call over")
+                )
+                return None
+            try:
+                receipt = await self._post(parcel)
+            except TunerError as error:
+                if error.retryable:
+                    return self._failed(box, parcel, error)
+                self._refused(box, parcel, error)
+            except Exception as error:  # no TLS, or an interpreter that shuts down and takes the sockets away
+                problem = TransportError(f"call {parcel.call_id}: {type(error).__name__} while sending")
+                return self._failed(box, parcel, problem)
+            else:
+                self._delivered(box, parcel, receipt)
+        return None
+
+    async def _post(self, parcel: Parcel) -> Receipt:
+        if self._http is None:
+            # Not before it is needed: a broken TLS set-up must not keep a record from the disk.
+            self._http = httpx.AsyncClient(follow_redirects=False)
+        request = call_request(
+            base_url=parcel.to.base_url,
+            workspace_id=parcel.to.workspace_id,
+            agent_id=parcel.to.agent_id,
+            api_key=self._config.api_key.get_secret_value(),
+            body=parcel.body,
+        )
+        return await post_once(
+            self._http, request, call_id=parcel.call_id, repairs=parcel.repairs, timeout_s=self._timeout_s
+        )
+
+    def _delivered(self, box: Outbox, parcel: Parcel, receipt: Receipt) -> None:
+        logger.info("call %s delivered%s", parcel.call_id, "" if receipt.is_new else ", Tuner had it already")
+        now = time.time()
+        self._guarded(
+            lambda: box.mark_delivered(parcel, tuner_id=receipt.id, is_new=receipt.is_new, now=now), None
+        )
+        self._settle(box, parcel, DeliveryOutcome("delivered", receipt))
+
+    def _refused(self, box: Outbox, parcel: Parcel, error: TunerError) -> None:
+        logger.error("refused: %s", error)
+        now, detail = time.time(), str(error)
+        self._guarded(lambda: box.mark_refused(parcel, detail=detail, now=now), None)
+        self._settle(box, parcel, DeliveryOutcome("refused", detail=detail))
+
+    def _failed(self, box: Outbox, parcel: Parcel, error: TunerError) -> TunerError:
+        logger.info("a try failed and the call stays in the outbox: %s", error)
+        for handover in self._watched.get((box, parcel.row), ()):
+            handover.problem = str(error)
+        return error
+
+    def _settle(self, box: Outbox, parcel: Parcel, outcome: DeliveryOutcome) -> None:
+        for handover in self._watched.pop((box, parcel.row), ()):
+            handover.settle(outcome)
+
+    def _claimed(self, limit: int, *, hurry: bool) -> list[tuple[Outbox, Parcel]]:
+        to = self._to
+        found: list[tuple[Outbox, Parcel]] = []
+        for box in self._boxes():
+            parcels = self._guarded(
+                lambda box=box: box.claim(
+                    to.base_url, to.workspace_id, now=time.time(), limit=limit, hurry=hurry
+                ),
+                [],
+            )
+            found += [(box, parcel) for parcel in parcels]
+        return found
+
+    async def _wait_until_due(self) -> None:
+        to = self._to
+        dues = [
+            self._guarded(lambda box=box: box.next_due(to.base_url, to.workspace_id), None)
+            for box in self._boxes()
+        ]
+        nearest = min((due - time.time() for due in dues if due is not None), default=_LOOK_AGAIN_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(nearest, _SHORTEST_WAIT_S), _LOOK_AGAIN_S)):
+                await self._due.wait()
+
+    def _answer_drains(self) -> None:
+        drains, self._drains = self._drains, []
+        for drain in drains:
+            try:
+                drain.set_result(self._box.status())
+            except OutboxError as error:
+                drain.set_exception(error)
+
+    def _guarded(self, work: Callable[[], _T], otherwise: _T) -> _T:
+        """An outbox that fails now costs a second delivery later, never the one under way."""
+        try:
+            return work()
+        except OutboxError as error:
+            logger.warning("%s", error)
+            return otherwise
+
+
+def open_outbox(path: Path) -> Outbox:
+    """The outbox at `path`, or one in memory with a warning when it cannot be opened."""
+    try:
+        return Outbox(path)
+    except OutboxError as error:
+        logger.warning("calls are kept in memory only, and lost when this process ends: %s", error)
+        return Outbox(None)

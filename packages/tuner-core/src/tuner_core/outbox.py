@@ -1,0 +1,266 @@
+"""Records on disk until Tuner has them: one SQLite file that several processes may share.
+
+A record is `pending` until the API has it (`delivered`) or will never have it (`refused`). A pending record that
+somebody is sending is leased: nobody else takes it until the lease expires or its holder is dead. What was delivered
+loses its body and stays as a row for `KEEP_DELIVERED_S`, so that a second hand-over of the same call is known for
+what it is. Everything here blocks: call it off the event loop.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuner_core.outbox_file import OutboxFile
+from tuner_core.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
+
+LEASE_S = 60.0
+"""Length of a lease: longer than a try and the longest wait before it; renewed before each try."""
+
+KEEP_DELIVERED_S = 7 * 24 * 3600.0
+"""How long a delivered call is remembered, in seconds."""
+
+
+class Outbox:
+    """The store of one file.
+
+    Args:
+        path: the file, made when missing with access for its owner only; None keeps everything in memory.
+
+    Raises:
+        OutboxError: it cannot be opened, is no outbox, or was written by a later version.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = OutboxFile(path)
+
+    @property
+    def durable(self) -> bool:
+        """False for an outbox in memory."""
+        return self._file.path is not None
+
+    def put(
+        self, to: Destination, call_id: str, body: bytes, *, repairs: Sequence[str] = (), now: float
+    ) -> Stored:
+        """Store a record and lease it to this process for its first try, in one commit.
+
+        The same call again: one that was delivered stays delivered, one that is being sent stays as it is, one that
+        waits or was refused takes the new body.
+
+        Args:
+            to: where it goes.
+            call_id: its idempotency key.
+            body: JSON, ready to send.
+            repairs: what `conform` changed.
+            now: Unix seconds.
+        """
+        listed = json.dumps(list(repairs))
+        key = (to.base_url, to.workspace_id, to.agent_id, call_id)
+        with self._file.writing() as db:
+            known = db.execute(
+                "SELECT id, state, lease_holder, lease_until, tuner_id FROM records"
+                " WHERE base_url = ? AND workspace_id = ? AND agent_id = ? AND call_id = ?",
+                key,
+            ).fetchone()
+            if known is None:
+                cursor = db.execute(
+                    "INSERT INTO records (base_url, workspace_id, agent_id, call_id, state, body, repairs,"
+                    " stored_at, attempts, lease_holder, lease_until)"
+                    " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, 1, ?, ?)",
+                    (*key, body, listed, now, self._file.holder.id, now + LEASE_S),
+                )
+                row = int(cursor.lastrowid or 0)
+            else:
+                row = int(known["id"])
+                if known["state"] == "delivered":
+                    return Stored("delivered", row, tuner_id=known["tuner_id"])
+                if known["state"] == "pending" and self._held(known, now):
+                    return Stored("pending", row)
+                db.execute(
+                    "UPDATE records SET state = 'pending', body = ?, repairs = ?, detail = '', settled_at = NULL,"
+                    " attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE id = ?",
+                    (body, listed, self._file.holder.id, now + LEASE_S, row),
+                )
+        return Stored("pending", row, Parcel(row, call_id, to, body, tuple(repairs), attempts=1))
+
+    def claim(
+        self, base_url: str, workspace_id: int, *, now: float, limit: int, hurry: bool = False
+    ) -> list[Parcel]:
+        """Lease pending records of any agent of a workspace for one try, those due longest first.
+
+        Args:
+            base_url: of the API that this process has a key for.
+            workspace_id: of that key.
+            now: Unix seconds.
+            limit: at most so many.
+            hurry: take also those whose wait after a failed try is not over.
+        """
+        due = (base_url, workspace_id, math.inf if hurry else now)
+        where = "state = 'pending' AND base_url = ? AND workspace_id = ? AND next_at <= ?"
+        with self._file.reading() as db:
+            if db.execute(f"SELECT 1 FROM records WHERE {where} LIMIT 1", due).fetchone() is None:
+                return []
+        with self._file.writing() as db:
+            gone = [
+                str(row[0])
+                for row in db.execute(
+                    "SELECT DISTINCT lease_holder FROM records WHERE state = 'pending' AND lease_holder NOT NULL"
+                )
+                if not self._file.holder.is_alive(str(row[0]))
+            ]
+            marks = ", ".join("?" * len(gone))
+            rows = db.execute(
+                f"SELECT * FROM records WHERE {where} AND (lease_holder IS NULL OR lease_until <= ?"
+                f" OR lease_until > ? OR lease_holder IN ({marks})) ORDER BY next_at, id LIMIT ?",
+                # A lease that ends later than any lease can was written before the clock was set back.
+                (*due, now, now + 2 * LEASE_S, *gone, limit),
+            ).fetchall()
+            for row in rows:
+                db.execute(
+                    "UPDATE records SET attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE id = ?",
+                    (self._file.holder.id, now + LEASE_S, row["id"]),
+                )
+        return [_parcel(row) for row in rows]
+
+    def renew(self, parcel: Parcel, *, now: float) -> bool:
+        """Lease it anew for one more try; False when the record is no longer this process's to send."""
+        with self._file.writing() as db:
+            cursor = db.execute(
+                "UPDATE records SET attempts = attempts + 1, lease_until = ?"
+                " WHERE id = ? AND state = 'pending' AND lease_holder = ?",
+                (now + LEASE_S, parcel.row, self._file.holder.id),
+            )
+            return cursor.rowcount == 1
+
+    def mark_delivered(self, parcel: Parcel, *, tuner_id: int | None, is_new: bool, now: float) -> None:
+        """Tuner has it: the body is removed, the row stays."""
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE records SET state = 'delivered', body = NULL, settled_at = ?, tuner_id = ?, is_new = ?,"
+                " detail = '', lease_holder = NULL, lease_until = NULL WHERE id = ?",
+                (now, tuner_id, int(is_new), parcel.row),
+            )
+
+    def mark_refused(self, parcel: Parcel, *, detail: str, now: float) -> None:
+        """The API will not have it; the body is kept for `retry`."""
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE records SET state = 'refused', settled_at = ?, detail = ?, lease_holder = NULL,"
+                " lease_until = NULL WHERE id = ? AND state = 'pending'",
+                (now, detail, parcel.row),
+            )
+
+    def postpone(self, parcel: Parcel, *, until: float, detail: str) -> None:
+        """Give the lease back; nobody sends the record before `until` unless in a hurry."""
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE records SET next_at = ?, detail = ?, lease_holder = NULL, lease_until = NULL"
+                " WHERE id = ? AND state = 'pending' AND lease_holder = ?",
+                (until, detail, parcel.row, self._file.holder.id),
+            )
+
+    def retry(self, call_id: str | None = None) -> int:
+        """Make refused records pending again, one or all; how many there were."""
+        with self._file.writing() as db:
+            cursor = db.execute(
+                "UPDATE records SET state = 'pending', settled_at = NULL, next_at = 0"
+                " WHERE state = 'refused' AND (? IS NULL OR call_id = ?)",
+                (call_id, call_id),
+            )
+            return cursor.rowcount
+
+    def next_due(self, base_url: str, workspace_id: int) -> float | None:
+        """Unix seconds at which the next pending record is due and free, None when there is none."""
+        with self._file.reading() as db:
+            row = db.execute(
+                "SELECT MIN(MAX(next_at, COALESCE(lease_until, 0))) FROM records"
+                " WHERE state = 'pending' AND base_url = ? AND workspace_id = ?",
+                (base_url, workspace_id),
+            ).fetchone()
+        return None if row[0] is None else float(row[0])
+
+    def prune(self, *, now: float) -> None:
+        """Forget calls that were delivered long ago; they stay in the account."""
+        with self._file.reading() as db:
+            old = "state = 'delivered' AND settled_at < ?"
+            if not db.execute(
+                f"SELECT 1 FROM records WHERE {old} LIMIT 1", (now - KEEP_DELIVERED_S,)
+            ).fetchone():
+                return
+        with self._file.writing() as db:
+            removed = db.execute(f"DELETE FROM records WHERE {old}", (now - KEEP_DELIVERED_S,)).rowcount
+            db.execute(
+                "INSERT INTO removed (state, count) VALUES ('delivered', ?)"
+                " ON CONFLICT (state) DO UPDATE SET count = count + excluded.count",
+                (removed,),
+            )
+
+    def status(self) -> OutboxStatus:
+        """The account of this file."""
+        with self._file.reading() as db:
+            rows = dict(db.execute("SELECT state, COUNT(*) FROM records GROUP BY state").fetchall())
+            gone = dict(db.execute("SELECT state, count FROM removed").fetchall())
+            sending, oldest = db.execute(
+                "SELECT COUNT(lease_holder), MIN(stored_at) FROM records WHERE state = 'pending'"
+            ).fetchone()
+        delivered = rows.get("delivered", 0) + gone.get("delivered", 0)
+        pending, refused, dropped = rows.get("pending", 0), rows.get("refused", 0), gone.get("dropped", 0)
+        return OutboxStatus(
+            accepted=delivered + pending + refused + dropped,
+            delivered=delivered,
+            pending=pending,
+            refused=refused,
+            dropped=dropped,
+            sending=sending,
+            oldest_pending_at=oldest,
+        )
+
+    def entries(self, *, state: RowState | None = None, limit: int = 100) -> list[OutboxEntry]:
+        """Rows without their bodies, newest first."""
+        with self._file.reading() as db:
+            rows = db.execute(
+                "SELECT *, COALESCE(LENGTH(body), 0) AS size FROM records WHERE ? IS NULL OR state = ?"
+                " ORDER BY id DESC LIMIT ?",
+                (state, state, limit),
+            ).fetchall()
+        return [
+            OutboxEntry(
+                call_id=row["call_id"],
+                state=row["state"],
+                to=_destination(row),
+                stored_at=row["stored_at"],
+                settled_at=row["settled_at"],
+                attempts=row["attempts"],
+                size=row["size"],
+                detail=row["detail"],
+            )
+            for row in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file; leases of this process are free from now on."""
+        self._file.close()
+
+    def _held(self, row: sqlite3.Row, now: float) -> bool:
+        """Whether somebody who lives has the row's lease."""
+        if row["lease_holder"] is None or not now < row["lease_until"] <= now + 2 * LEASE_S:
+            return False
+        return self._file.holder.is_alive(row["lease_holder"])
+
+
+def _destination(row: sqlite3.Row) -> Destination:
+    return Destination(row["base_url"], row["workspace_id"], row["agent_id"])
+
+
+def _parcel(row: sqlite3.Row) -> Parcel:
+    return Parcel(
+        row=row["id"],
+        call_id=row["call_id"],
+        to=_destination(row),
+        body=row["body"],
+        repairs=tuple(json.loads(row["repairs"])),
+        attempts=row["attempts"] + 1,
+    )
