@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tuner_sipbridge.report.result import RunResult, turns_of
 from tuner_sipbridge.report.timeline import QUICK_MS, SLOW_MS, in_ms, tone_of
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 1000.0, 150.0, 40.0, 14.0, 44.0
+WIDTH, LEFT, RIGHT, TOP, ROW = 1000.0, 220.0, 40.0, 14.0, 44.0
 
 
 @dataclass(frozen=True, slots=True)
