@@ -239,7 +239,7 @@ def _parse_media(number: int, text: str, lines: list[Line]) -> MediaDescription:
         media,
         int(port),
         protocol,
-        tuple(formats.split()),
+        tuple(word for word in formats.split(" ") if word),
         tuple(lines),
         port_count=int(count) if count else None,
     )

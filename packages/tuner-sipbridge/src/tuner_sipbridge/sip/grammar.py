@@ -24,6 +24,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MUST_ESCAPE = re.compile(r'[\x00-\x08\x0b-\x1f\x7f"\\]')
 _PARAM_VALUE = re.compile(r'[^\x00-\x20\x7f,;<>"]+')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?")
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.\-]+))(?:[ \t]*:[ \t]*([0-9]+))?")
 _STOPS = {separator: re.compile(rf'["<{separator}]') for separator in ",;"}
 
 
@@ -57,20 +58,15 @@ def is_host(text: str) -> bool:
 
 def split_host_port(text: str) -> tuple[str, int | None] | None:
     """`host[:port]` as host without brackets and port, or None when it is not one; spaces around ":" pass."""
-    host, _, rest = text.partition("]") if text.startswith("[") else ("", "", text)
-    if host:
-        host = host[1:]
-        colon, port = rest.strip(WHITESPACE)[:1], rest.strip(WHITESPACE)[1:]
-        if ":" not in host or (rest.strip(WHITESPACE) and colon != ":"):
-            return None
-    else:
-        host, colon, port = (part.strip(WHITESPACE) for part in rest.partition(":"))
-    if not is_host(host):
+    match = _HOST_PORT.fullmatch(text)
+    if match is None:
         return None
-    if not colon:
-        return host, None
-    number = decimal(port.strip(WHITESPACE), below=65536)
-    return (host, number) if number else None
+    address, name, digits = match.groups()
+    if address is not None and ":" not in address:
+        return None
+    port = decimal(digits, below=65536) if digits else None
+    host = address or name
+    return (host, port) if is_host(host) and (port or not digits) else None
 
 
 def bracketed(host: str) -> str:

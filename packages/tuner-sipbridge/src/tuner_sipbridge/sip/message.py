@@ -95,7 +95,7 @@ _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 _SECRET_FIELD = re.compile(
     r'\b((?:username\*?|response)[ \t]*=[ \t]*)("[^"\\]*(?:\\.[^"\\]*)*"|"?[^",\s]+)', re.IGNORECASE
 )
-_URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"\[\]]+(?=@)", re.IGNORECASE)
+_URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s:@<>\"]+(?=@)", re.IGNORECASE)
 _SRTP_KEY = re.compile(r"(^a=crypto:.*?inline:)[^|\s]+", re.MULTILINE)
 
 _Value = TypeVar("_Value")

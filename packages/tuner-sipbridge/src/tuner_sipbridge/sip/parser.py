@@ -37,7 +37,7 @@ class Limits:
 
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_FOLD = re.compile(r"\r?\n[ \t]+")
 _MANDATORY = ("Via", "From", "To", "Call-ID", "CSeq")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
 

@@ -170,7 +170,7 @@ def _parse_sip(scheme: str, text: str) -> Uri:
     user, colon, password = userinfo.partition(":")
     rest, question, headers = rest.partition("?")
     address, semicolon, params = rest.partition(";")
-    host_port = split_host_port(address) if address == address.strip(" \t") else None
+    host_port = None if " " in address or "\t" in address else split_host_port(address)
     if host_port is None:
         raise _Misfit(address, "not a host with an optional port from 1 to 65535")
     return Uri(
