@@ -1,1 +1,1 @@
-"""tuner_sipbridge."""
+"""Audio at 8000 Hz: the G.711 laws, resampling, WAV files, tones and speech activity."""

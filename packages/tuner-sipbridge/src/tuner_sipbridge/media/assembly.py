@@ -1,0 +1,141 @@
+"""From what a worker kept of a stream to the recording and the statistics: pure, after the call."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner_sipbridge.audio.g711 import SILENCE, translate
+from tuner_sipbridge.media.engine import FRAME_SAMPLES, SAMPLE_RATE, Codec, MediaResult, MediaStatistics
+from tuner_sipbridge.media.messages import StreamLog
+from tuner_sipbridge.media.packet_log import ReceivedPackets, read_log
+from tuner_sipbridge.media.recording import Recording
+from tuner_sipbridge.rtp.sequence import unwrap
+from tuner_sipbridge.rtp.stats import Reception, reception_of
+
+_EARLY = SAMPLE_RATE // 10
+"""Samples by which a packet may come before its place; more cannot be jitter, so the place is wrong."""
+_LATE = SAMPLE_RATE // 5
+"""Samples by which a packet may come after its place before that is taken for a pause of the sender."""
+_LATE_MARKED = SAMPLE_RATE // 25
+"""The same for a packet that says it begins a talkspurt (marker bit, RFC 3551 §4.1)."""
+
+
+def result_of(log: StreamLog, *, record: bool) -> MediaResult:
+    """Recording and statistics of one stream; no recording when it never started or `record` is False."""
+    packets = read_log(log.received)
+    statistics = _statistics(log, packets)
+    if not record or log.codec is None or log.started_at is None:
+        return MediaResult(None, statistics)
+    agent, arrivals_ns = _agent_side(log, packets, log.codec, log.started_at)
+    caller = _caller_side(log, log.codec)
+    return MediaResult(Recording(log.started_at, log.codec, caller, agent, arrivals_ns), statistics)
+
+
+def place(packets: ReceivedPackets, started_at: float) -> NDArray[np.int64]:
+    """Where each packet's first octet lies on the recording's line, in samples from `started_at`.
+
+    The first packet of a source is placed at its arrival, those after it by their timestamps, so that jitter does not
+    tear the audio apart. A packet that arrives far off its place shows that the sender's timestamps did not move with
+    time (a pause, a jump); it is placed at its arrival and those after it follow on.
+    """
+    arrived = np.rint((packets.arrival_ns * 1e-9 - started_at) * SAMPLE_RATE).astype(np.int64)
+    late_limit = np.where(packets.marker, _LATE_MARKED, _LATE)
+    positions = np.zeros(len(packets), np.int64)
+    for source in np.unique(packets.ssrc):
+        members = np.flatnonzero(packets.ssrc == source)
+        line = unwrap(packets.timestamp[members], 32)
+        off = arrived[members] - line
+        begin = 0
+        while begin < len(members):
+            late = off[begin:] - off[begin]
+            wrong = (late > late_limit[members[begin:]]) | (late < -_EARLY)
+            end = begin + int(wrong.argmax()) if wrong.any() else len(members)
+            positions[members[begin:end]] = line[begin:end] + off[begin]
+            begin = end
+    return positions
+
+
+def _agent_side(
+    log: StreamLog, packets: ReceivedPackets, codec: Codec, started_at: float
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    agent = np.full(log.samples, SILENCE[codec], np.uint8)
+    arrivals_ns = np.zeros(log.samples // FRAME_SAMPLES + 1, np.int64)
+    voiced = _select(packets, packets.length > 0)
+    positions = place(voiced, started_at)
+    inside = (positions >= 0) & (positions < log.samples)
+    frames = positions[inside] // FRAME_SAMPLES
+    arrivals_ns[frames[::-1]] = voiced.arrival_ns[inside][::-1]
+    octets = voiced.octets.data
+    for position, offset, length, payload_type in zip(
+        positions.tolist(),
+        voiced.offset.tolist(),
+        voiced.length.tolist(),
+        voiced.payload_type.tolist(),
+        strict=True,
+    ):
+        begin, end = max(position, 0), min(position + length, log.samples)
+        if begin >= end:
+            continue
+        payload = octets[offset + begin - position : offset + end - position]
+        law = log.codecs.get(payload_type, codec)
+        if law != codec:
+            payload = translate(bytes(payload), law, codec)
+        agent[begin:end] = np.frombuffer(payload, np.uint8)
+    return agent, arrivals_ns
+
+
+def _caller_side(log: StreamLog, codec: Codec) -> NDArray[np.uint8]:
+    caller = np.full(log.samples, SILENCE[codec], np.uint8)
+    for position, law, octets in log.played:
+        stretch = np.frombuffer(translate(octets, law, codec), np.uint8)
+        end = min(position + len(stretch), log.samples)
+        caller[position:end] = stretch[: end - position]
+    return caller
+
+
+def _statistics(log: StreamLog, packets: ReceivedPackets) -> MediaStatistics:
+    parts = [_reception(log, _select(packets, packets.ssrc == source)) for source in np.unique(packets.ssrc)]
+    received, expected = sum(part.received for part in parts), sum(part.expected for part in parts)
+    duplicates = sum(part.duplicates for part in parts)
+    last = _reception(log, _select(packets, packets.ssrc == packets.ssrc[-1])) if parts else None
+    gaps = np.diff(np.sort(packets.arrival_ns))
+    late = log.send_late_s or (None, None, None)
+    return MediaStatistics(
+        sent=log.sent,
+        received=received,
+        expected=expected,
+        lost=max(0, expected - (received - duplicates)),
+        duplicates=duplicates,
+        reordered=sum(part.reordered for part in parts),
+        discarded=log.discarded,
+        jitter_s=None if last is None else last.jitter_s,
+        jitter_max_s=max(
+            (part.jitter_max_s for part in parts if part.jitter_max_s is not None), default=None
+        ),
+        longest_gap_s=float(gaps.max()) * 1e-9 if len(gaps) else None,
+        source=log.source,
+        asymmetric=log.source is not None and log.source != log.remote,
+        send_late_p50_s=late[0],
+        send_late_p99_s=late[1],
+        send_late_max_s=late[2],
+    )
+
+
+def _reception(log: StreamLog, packets: ReceivedPackets) -> Reception:
+    audio = np.isin(packets.payload_type, list(log.codecs))
+    return reception_of(packets.sequence, packets.timestamp, packets.arrival_ns, audio)
+
+
+def _select(packets: ReceivedPackets, which: NDArray[np.bool_]) -> ReceivedPackets:
+    return ReceivedPackets(
+        arrival_ns=packets.arrival_ns[which],
+        length=packets.length[which],
+        payload_type=packets.payload_type[which],
+        marker=packets.marker[which],
+        sequence=packets.sequence[which],
+        timestamp=packets.timestamp[which],
+        ssrc=packets.ssrc[which],
+        offset=packets.offset[which],
+        octets=packets.octets,
+    )

@@ -1,0 +1,228 @@
+"""Received packets of all calls at once: told apart, measured for speech, logged.
+
+One batch holds at most one packet of each call, so that every numpy operation sees each row once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner_sipbridge.audio.activity import ActivityTable, SpeechThresholds
+from tuner_sipbridge.audio.g711 import POWER
+from tuner_sipbridge.media.engine import (
+    SAMPLE_RATE,
+    Codec,
+    MediaEvent,
+    MediaParameters,
+    SpeechStarted,
+    SpeechStopped,
+)
+from tuner_sipbridge.media.latch import Source
+from tuner_sipbridge.media.packet_log import OVERHEAD, PREFIX_SIZE
+from tuner_sipbridge.media.reception import Reception
+from tuner_sipbridge.rtp.packet import HEADER_SIZE
+
+DATAGRAM_SIZE = 1500
+"""The largest datagram that is looked at; RTP of a telephone call is far smaller."""
+
+_CODECS: tuple[Codec, ...] = ("PCMU", "PCMA")
+
+StreamEvent = tuple[int, MediaEvent]
+"""Number of the stream, and what happened on it."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Datagrams as they came off the sockets, at most one of each call; `receptions[i]` lies in row `i`.
+
+    Attributes:
+        windows: where to receive the datagram of each row.
+        receptions: whose socket each datagram came from.
+        rows: their rows in the table.
+        sizes: octets of each datagram, 0 when it was cut short.
+        sources: where each came from.
+        strange: rows whose source is not the latched one.
+    """
+
+    rows_max: int
+    matrix: NDArray[np.uint8] = field(init=False)
+    windows: list[tuple[memoryview]] = field(init=False)
+    records: list[memoryview] = field(init=False)
+    receptions: list[Reception] = field(default_factory=list[Reception])
+    rows: list[int] = field(default_factory=list[int])
+    sizes: list[int] = field(default_factory=list[int])
+    sources: list[Source] = field(default_factory=list[Source])
+    strange: list[int] = field(default_factory=list[int])
+
+    def __post_init__(self) -> None:
+        self.matrix = np.zeros((self.rows_max, PREFIX_SIZE + DATAGRAM_SIZE), np.uint8)
+        self.records = [row.data for row in self.matrix]
+        self.windows = [(record[PREFIX_SIZE:],) for record in self.records]
+
+    def clear(self) -> None:
+        """Make room for the next datagrams."""
+        for column in (self.receptions, self.rows, self.sizes, self.sources, self.strange):
+            column.clear()
+
+
+class ReceptionTable:
+    """What must be known of every call to take its packets in."""
+
+    def __init__(self, thresholds: SpeechThresholds, rows: int = 64) -> None:
+        self._payload_type = np.full(rows, -1, np.int16)
+        self._ssrc = np.full(rows, -1, np.int64)
+        self._codec = np.zeros(rows, np.int16)
+        self._last_at = np.full(rows, -np.inf)
+        self._activity = ActivityTable(thresholds, rows)
+        self._receptions: list[Reception | None] = [None] * rows
+        self._live: dict[int, Reception] = {}
+
+    def add(self, stream: int, parameters: MediaParameters, *, live: bool, record: bool) -> Reception:
+        """Give a stream a row."""
+        if None not in self._receptions:
+            self._grow(2 * len(self._receptions))
+        row = self._receptions.index(None)
+        reception = Reception(stream, parameters, row=row, live=live, record=record)
+        self._receptions[row] = reception
+        self._ssrc[row], self._last_at[row] = -1, -np.inf
+        self._activity.reset(row)
+        self.change(reception, parameters)
+        if live:
+            self._live[stream] = reception
+        return reception
+
+    def change(self, reception: Reception, parameters: MediaParameters) -> None:
+        """Take packets of these parameters from now on."""
+        reception.parameters = parameters
+        self._payload_type[reception.row] = parameters.payload_type
+        self._codec[reception.row] = _CODECS.index(parameters.codec)
+
+    def remove(self, reception: Reception) -> None:
+        """Free a stream's row."""
+        self._receptions[reception.row] = None
+        self._payload_type[reception.row] = -1
+        self._activity.reset(reception.row)
+        self._live.pop(reception.stream, None)
+
+    def pop_frames(self) -> list[tuple[int, bytes]]:
+        """The next frame of each live stream."""
+        return [
+            (stream, reception.buffer.pop())
+            for stream, reception in self._live.items()
+            if reception.buffer is not None
+        ]
+
+    def settle(self, now: float) -> list[StreamEvent]:
+        """Speech that has ended by `now`."""
+        return [(self._stream(row), SpeechStopped(at)) for row, at in self._activity.settle(now)]
+
+    def take(self, batch: Batch, arrival_ns: NDArray[np.int64]) -> list[StreamEvent]:
+        """Take a batch in.
+
+        Args:
+            batch: the datagrams.
+            arrival_ns: when each arrived, Unix nanoseconds.
+
+        Returns:
+            What happened.
+        """
+        count = len(batch.receptions)
+        matrix = batch.matrix[:count]
+        rows, sizes, at = np.array(batch.rows), np.array(batch.sizes), arrival_ns.astype(np.float64) * 1e-9
+        lengths = sizes - HEADER_SIZE
+        plain = self._plain(matrix, rows, lengths)
+        plain[batch.strange] = False
+        events: list[StreamEvent] = []
+        if not plain.all():
+            for entry in np.flatnonzero(~plain).tolist():
+                lengths[entry] = self._admit(batch, entry, float(at[entry]), events)
+        self._last_at[rows] = np.where(lengths >= 0, at, self._last_at[rows])
+        matrix[:, 0:8] = arrival_ns.view(np.uint8).reshape(count, 8)
+        matrix[:, 8:10] = np.maximum(lengths, 0).astype("<u2").view(np.uint8).reshape(count, 2)
+        events += self._listen(matrix, rows, lengths, at)
+        _keep(batch, lengths)
+        return events
+
+    def _plain(
+        self, matrix: NDArray[np.uint8], rows: NDArray[np.intp], lengths: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which packets are one more packet of audio of the latched source, with the shortest header."""
+        head = np.ascontiguousarray(matrix[:, PREFIX_SIZE:OVERHEAD])
+        ssrc = head[:, 8:12].copy().view(">u4").ravel()
+        is_audio = (head[:, 1] & 0x7F) == self._payload_type[rows]
+        return (head[:, 0] == 0x80) & is_audio & (ssrc == self._ssrc[rows]) & (lengths > 0)
+
+    def _admit(self, batch: Batch, entry: int, at: float, events: list[StreamEvent]) -> int:
+        """Octets of audio of a packet that is not plain, -1 when it does not belong."""
+        reception = batch.receptions[entry]
+        admitted = reception.admit(
+            batch.records[entry],
+            batch.sizes[entry],
+            batch.sources[entry],
+            at=at,
+            last_at=float(self._last_at[reception.row]),
+        )
+        if admitted is None:
+            return -1
+        self._ssrc[reception.row] = reception.ssrc
+        if admitted.event is not None:
+            events.append((reception.stream, admitted.event))
+        return admitted.length
+
+    def _listen(
+        self,
+        matrix: NDArray[np.uint8],
+        rows: NDArray[np.intp],
+        lengths: NDArray[np.int64],
+        at: NDArray[np.float64],
+    ) -> list[StreamEvent]:
+        """Find speech; packets of one length and one codec are measured together."""
+        kinds = lengths * len(_CODECS) + self._codec[rows]
+        first = int(kinds[0])
+        events: list[StreamEvent] = []
+        if (kinds == first).all():
+            groups = [(first, slice(None))]
+        else:
+            groups = [(int(kind), np.flatnonzero(kinds == kind)) for kind in np.unique(kinds)]
+        for kind, members in groups:
+            length, codec = divmod(kind, len(_CODECS))
+            if length <= 0:
+                continue
+            payload = matrix[members, OVERHEAD : OVERHEAD + length]
+            power = POWER[_CODECS[codec]].take(payload, mode="wrap").mean(axis=1)
+            for row, began in self._activity.hear(rows[members], power, at[members], length / SAMPLE_RATE):
+                events.append((self._stream(row), SpeechStarted(began)))
+        return events
+
+    def _stream(self, row: int) -> int:
+        reception = self._receptions[row]
+        return -1 if reception is None else reception.stream
+
+    def _grow(self, rows: int) -> None:
+        added = rows - len(self._receptions)
+        self._payload_type = np.append(self._payload_type, np.full(added, -1, np.int16))
+        self._ssrc = np.append(self._ssrc, np.full(added, -1, np.int64))
+        self._codec = np.append(self._codec, np.zeros(added, np.int16))
+        self._last_at = np.append(self._last_at, np.full(added, -np.inf))
+        self._activity.grow(rows)
+        self._receptions += [None] * added
+
+
+def _keep(batch: Batch, lengths: NDArray[np.int64]) -> None:
+    """Append each packet to its call's log, and to the jitter buffer of a live call."""
+    for entry, (reception, length) in enumerate(zip(batch.receptions, lengths.tolist(), strict=True)):
+        if length < 0:
+            continue
+        record = batch.records[entry]
+        buffer = reception.buffer
+        if buffer is not None and length:
+            buffer.insert(int.from_bytes(record[16:20], "big"), record[OVERHEAD : OVERHEAD + length])
+        log = reception.log
+        if reception.record:
+            log += record[: OVERHEAD + length]
+        else:
+            record[8:10] = b"\0\0"
+            log += record[:OVERHEAD]

@@ -1,0 +1,137 @@
+"""What one stream sends: its queue, its digits, and what of it went out when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from tuner_sipbridge.audio.g711 import silence, translate
+from tuner_sipbridge.media.engine import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    Codec,
+    DigitsSent,
+    MediaEvent,
+    MediaParameters,
+)
+from tuner_sipbridge.media.playout import PlayoutQueue
+from tuner_sipbridge.rtp.dtmf import EventPacket, EventSender
+
+SendTo: TypeAlias = Callable[[memoryview, tuple[Any, ...]], object]
+"""A socket's `sendto`."""
+
+_SILENCE: dict[Codec, bytes] = {
+    "PCMU": silence(FRAME_SAMPLES, "PCMU"),
+    "PCMA": silence(FRAME_SAMPLES, "PCMA"),
+}
+
+
+class Transmission:
+    """The sending half of one stream, apart from the packet itself, which lies in a `TransmitSlot`.
+
+    Attributes:
+        send: takes packet and address.
+        parameters: what was agreed on last.
+        queue: the audio to send.
+        digits: the telephone events to send; audio waits until they are through.
+        played: stretches of audio that were sent: position in samples, codec, octets.
+        stream: the stream's number.
+        row: row in the slot's table, kept by the slot.
+    """
+
+    __slots__ = (
+        "_events",
+        "_first_tick",
+        "_next_position",
+        "_record",
+        "digits",
+        "parameters",
+        "played",
+        "queue",
+        "row",
+        "send",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        stream: int,
+        send: SendTo,
+        parameters: MediaParameters,
+        *,
+        first_tick: int,
+        record: bool,
+        queue: PlayoutQueue,
+    ) -> None:
+        """`first_tick` is the tick of the stream's first packet: sample 0 of the recording."""
+        self.stream = stream
+        self.send = send
+        self.parameters = parameters
+        self.queue = queue
+        self.digits = EventSender()
+        self.played: list[tuple[int, Codec, bytearray]] = []
+        self.row = -1
+        self._first_tick = first_tick
+        self._record = record
+        self._next_position = -1
+        self._events: list[MediaEvent] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether the next packet is to carry anything but silence."""
+        return self.digits.busy or self.queue.has_audio
+
+    @property
+    def silence(self) -> bytes:
+        """One frame of the codec's silence."""
+        return _SILENCE[self.parameters.codec]
+
+    @property
+    def has_events(self) -> bool:
+        """Whether `events` would give any."""
+        return bool(self._events) or self.queue.has_events
+
+    def events(self) -> list[MediaEvent]:
+        """What happened since the last call."""
+        events = self._events + self.queue.events()
+        self._events = []
+        return events
+
+    def position(self, tick: int) -> int:
+        """Samples from the stream's first packet to the packet of `tick`."""
+        return (tick - self._first_tick) * FRAME_SAMPLES
+
+    def length_at(self, elapsed_s: float) -> int:
+        """Samples of the recording after so many seconds, but no less than what was sent."""
+        return max(round(elapsed_s * SAMPLE_RATE), self._next_position)
+
+    def next_digit_packet(self, at: float) -> EventPacket | None:
+        """The event packet of the tick due at `at`; None in the pause between two digits."""
+        packet = self.digits.next_packet()
+        if packet is not None and packet.finishes is not None:
+            self._events.append(DigitsSent(at + FRAME_S, packet.finishes))
+        return packet
+
+    def next_frame(self, tick: int, at: float) -> bytes:
+        """The 160 octets of the tick due at `at`, with silence where the queue has none."""
+        frame = self.queue.next_frame(at)
+        if self._record and frame:
+            self._keep(self.position(tick), frame)
+        if len(frame) < FRAME_SAMPLES:
+            frame += self.silence[len(frame) :]
+        return frame
+
+    def change(self, parameters: MediaParameters) -> None:
+        """Go on with other parameters; what is queued is carried over into another codec."""
+        before, self.parameters = self.parameters, parameters
+        if before.codec != parameters.codec:
+            self.queue.convert(lambda octets: translate(octets, before.codec, parameters.codec))
+
+    def _keep(self, position: int, frame: bytes) -> None:
+        codec = self.parameters.codec
+        if position == self._next_position and self.played[-1][1] == codec:
+            self.played[-1][2].extend(frame)
+        else:
+            self.played.append((position, codec, bytearray(frame)))
+        self._next_position = position + len(frame)

@@ -1,0 +1,105 @@
+"""UDP sockets for RTP: a port a call, arrival times by the kernel, never connected.
+
+A connected socket would hear nothing from an agent that sends from another port than its SDP names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import resource
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+
+from tuner_sipbridge.errors import MediaError
+
+_SO_TIMESTAMPNS = 35
+"""Of asm-generic/socket.h; `socket` does not name it."""
+_RESERVED_DESCRIPTORS = 32
+"""What a worker needs beside its media sockets: the interpreter's own files, the poller, the link."""
+_EPHEMERAL_TRIES = 16
+
+KERNEL_TIMESTAMPS = sys.platform == "linux" and sys.maxsize > 1 << 32
+"""Whether packets carry the kernel's arrival time; elsewhere it is the time at which they were read."""
+
+ANCILLARY_SIZE = socket.CMSG_SPACE(16) if KERNEL_TIMESTAMPS else 0
+"""Octets of ancillary data to make room for: one `struct timespec` of two 64-bit numbers."""
+
+
+def open_media_socket(host: str, ports: Iterable[int]) -> socket.socket:
+    """Bind a socket on `host` to the first free port.
+
+    Args:
+        host: numeric IPv4 or IPv6 address.
+        ports: ports to try, see `PortCandidates`; 0 lets the kernel choose.
+
+    Raises:
+        MediaError: no port is free, the address is not this machine's, or the limit of file descriptors is reached.
+    """
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError as error:
+        raise MediaError(f"media needs a numeric local address, not {host!r}") from error
+    reason = "no port left to try"
+    for port in ports:
+        try:
+            return _bind(socket.AF_INET if version == 4 else socket.AF_INET6, host, port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if port == 0:
+                break
+    raise MediaError(f"no media port could be bound on {host}: {reason}")
+
+
+def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """A socket on an even port where that is easily had: RTP takes even ones (RFC 3550 §11)."""
+    attempt = 0
+    while True:
+        attempt += 1
+        media = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            media.setblocking(False)
+            if KERNEL_TIMESTAMPS:
+                media.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            media.bind((host, port))
+        except OSError:
+            media.close()
+            raise
+        if media.getsockname()[1] % 2 == 0 or port or attempt == _EPHEMERAL_TRIES:
+            return media
+        media.close()
+
+
+class PortCandidates:
+    """Which ports to try for the next stream: any, or those of a range in turn."""
+
+    def __init__(self, ports: tuple[int, int] | None) -> None:
+        """`ports` are first and last of the range; its even ones are used. None lets the kernel choose."""
+        self._ports = None if ports is None else range(ports[0] + ports[0] % 2, ports[1] + 1, 2)
+        self._next = 0
+
+    def __iter__(self) -> Iterator[int]:
+        if self._ports is None:
+            yield 0
+            return
+        for _ in self._ports:
+            port = self._ports[self._next % len(self._ports)]
+            self._next += 1
+            yield port
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of file descriptors to the hard one.
+
+    Returns:
+        How many streams a worker can hold, one descriptor each.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard > soft:
+        wanted = 1 << 16 if hard == resource.RLIM_INFINITY else hard
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        except (OSError, ValueError):
+            wanted = soft
+        soft = max(soft, wanted)
+    return max(0, soft - _RESERVED_DESCRIPTORS)

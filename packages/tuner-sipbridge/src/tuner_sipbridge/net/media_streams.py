@@ -1,0 +1,193 @@
+"""The streams of one media worker: commands in, sockets and tables, reports out."""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from tuner_sipbridge.errors import MediaError
+from tuner_sipbridge.media import messages
+from tuner_sipbridge.media.engine import Codec, MediaEvent, MediaParameters
+from tuner_sipbridge.media.grid import Grid
+from tuner_sipbridge.media.playout import PlayoutQueue
+from tuner_sipbridge.media.reception import Reception
+from tuner_sipbridge.media.reception_table import ReceptionTable
+from tuner_sipbridge.media.slots import TransmitSlot
+from tuner_sipbridge.media.transmission import Transmission
+from tuner_sipbridge.net.media_sockets import PortCandidates, open_media_socket
+
+logger = logging.getLogger("tuner_sipbridge.media")
+
+ReceiveInto: TypeAlias = Callable[
+    [tuple[memoryview], int], tuple[int, Sequence[tuple[int, int, bytes]], int, Any]
+]
+"""A socket's `recvmsg_into`."""
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """What a stream has from its start on."""
+
+    slot: TransmitSlot
+    transmission: Transmission
+    reception: Reception
+    started_at: float
+    codec: Codec
+    codecs: dict[int, Codec]
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One call's media: a bound socket and a queue, and when it was started the rest."""
+
+    opened: messages.Open
+    media: socket.socket
+    queue: PlayoutQueue = field(default_factory=PlayoutQueue)
+    running: _Running | None = None
+
+
+class StreamTable:
+    """Carries out commands; what they lead to is appended to `reports`.
+
+    Attributes:
+        reports: what to tell the application, in order.
+        slots: what is sent in each slot.
+        reception: what is known of the packets received.
+        receivers: for each descriptor of a started stream how to read it, and who it is for.
+    """
+
+    def __init__(self, settings: messages.WorkerSettings, grid: Grid, now: Callable[[], float]) -> None:
+        self.reports: list[messages.Report] = []
+        self.slots = [TransmitSlot() for _ in range(settings.slots)]
+        self.reception = ReceptionTable(settings.thresholds)
+        self.receivers: dict[int, tuple[ReceiveInto, Reception]] = {}
+        self._poller = select.epoll()
+        self._grid, self._now = grid, now
+        self._ports = PortCandidates(settings.ports)
+        self._streams: dict[int, _Stream] = {}
+
+    def ready(self, most: int) -> list[tuple[int, int]]:
+        """Descriptors with something to read, at most `most`, without waiting."""
+        return self._poller.poll(0, most)
+
+    def tell(self, stream: int, events: Sequence[MediaEvent]) -> None:
+        """Report events of a stream."""
+        self.reports += [messages.Happened(stream, event) for event in events]
+
+    def collect(self, transmissions: Sequence[Transmission]) -> None:
+        """Report what happened on the sending side of these streams."""
+        for transmission in transmissions:
+            self.tell(transmission.stream, transmission.events())
+
+    def carry_out(self, command: messages.Command) -> None:
+        """Do what the application asks; a command for a stream that is gone does nothing."""
+        if isinstance(command, messages.Open):
+            self._open(command)
+            return
+        stream = self._streams.get(command.stream)
+        if stream is None:
+            return
+        match command:
+            case messages.Start():
+                self._start(stream, command.parameters)
+            case messages.Play():
+                stream.queue.play(command.payload, command.mark, now=self._now())
+            case messages.Finish():
+                stream.queue.finish(command.mark, now=self._now())
+            case messages.Clear():
+                stream.queue.clear(now=self._now())
+            case messages.SendDigits():
+                if stream.running is not None:
+                    stream.running.transmission.digits.queue(command.digits, mark=command.mark)
+            case messages.Close():
+                self._close(stream)
+                return
+        if stream.running is not None:
+            stream.running.slot.awaken(stream.running.transmission)
+        elif stream.queue.has_events:
+            self.tell(command.stream, stream.queue.events())
+
+    def _open(self, command: messages.Open) -> None:
+        try:
+            media = open_media_socket(command.host, self._ports)
+        except MediaError as error:
+            self.reports.append(messages.OpenFailed(command.stream, str(error)))
+            return
+        self._streams[command.stream] = _Stream(command, media)
+        host, port = media.getsockname()[:2]
+        self.reports.append(messages.Opened(command.stream, (host, port)))
+
+    def _start(self, stream: _Stream, parameters: MediaParameters) -> None:
+        running = stream.running
+        if running is None:
+            stream.running = self._begin(stream, parameters)
+        else:
+            running.codecs[parameters.payload_type] = parameters.codec
+            running.transmission.change(parameters)
+            running.slot.refresh(running.transmission)
+            self.reception.change(running.reception, parameters)
+        self.reports.append(messages.Started(stream.opened.stream))
+
+    def _begin(self, stream: _Stream, parameters: MediaParameters) -> _Running:
+        opened = stream.opened
+        index = min(range(len(self.slots)), key=lambda slot: len(self.slots[slot]))
+        step = self._grid.next_step_of(index)
+        transmission = Transmission(
+            opened.stream,
+            stream.media.sendto,
+            parameters,
+            first_tick=step // self._grid.slots,
+            record=opened.record,
+            queue=stream.queue,
+        )
+        self.slots[index].add(
+            transmission, ssrc=opened.ssrc, sequence=opened.sequence, timestamp=opened.timestamp
+        )
+        reception = self.reception.add(opened.stream, parameters, live=opened.live, record=opened.record)
+        self.receivers[stream.media.fileno()] = (stream.media.recvmsg_into, reception)
+        self._poller.register(stream.media.fileno(), select.EPOLLIN)
+        return _Running(
+            slot=self.slots[index],
+            transmission=transmission,
+            reception=reception,
+            started_at=self._grid.due_of(step),
+            codec=parameters.codec,
+            codecs={parameters.payload_type: parameters.codec},
+        )
+
+    def _close(self, stream: _Stream) -> None:
+        number, running = stream.opened.stream, stream.running
+        stream.queue.clear(now=self._now())
+        self.tell(number, stream.queue.events())
+        log = messages.StreamLog.empty()
+        if running is not None:
+            self._poller.unregister(stream.media.fileno())
+            del self.receivers[stream.media.fileno()]
+            log = self._log(running)
+            self.reception.remove(running.reception)
+        stream.media.close()
+        del self._streams[number]
+        self.reports.append(messages.Closed(number, log))
+
+    def _log(self, running: _Running) -> messages.StreamLog:
+        """Everything kept of a stream, which leaves its slot by this."""
+        sent, late = running.slot.remove(running.transmission)
+        source, remote = running.reception.source, running.transmission.parameters.remote
+        elapsed_s = max(0.0, self._now() - running.started_at)
+        return messages.StreamLog(
+            codec=running.codec,
+            codecs=running.codecs,
+            started_at=running.started_at,
+            samples=running.transmission.length_at(elapsed_s),
+            sent=sent,
+            played=[(at, codec, bytes(octets)) for at, codec, octets in running.transmission.played],
+            received=bytes(running.reception.log),
+            discarded=running.reception.discarded,
+            source=None if source is None else (str(source[0]), int(source[1])),
+            remote=remote,
+            send_late_s=late,
+        )

@@ -1,0 +1,34 @@
+"""16-bit sequence numbers and 32-bit timestamps that wrap around (RFC 3550 §A.1, RFC 1982)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIGNED: dict[int, type[np.int16 | np.int32]] = {16: np.int16, 32: np.int32}
+
+
+def distance(earlier: int, later: int, bits: int) -> int:
+    """How far `later` lies ahead of `earlier` on a circle of `bits` bits, negative when it lies behind."""
+    half = 1 << (bits - 1)
+    return ((later - earlier + half) & ((1 << bits) - 1)) - half
+
+
+def unwrap(values: NDArray[np.integer], bits: int) -> NDArray[np.int64]:
+    """Values of a circular counter as one growing line that starts with the first of them.
+
+    Each value is taken as the nearest to the one before it, so that a late packet stays late and a wrap is a step
+    of one.
+
+    Args:
+        values: counter values in order of arrival, shape (n,).
+        bits: 16 or 32.
+
+    Returns:
+        Shape (n,), congruent to `values`; `result[0] == values[0]`.
+    """
+    line = np.array(values, np.int64)
+    if len(line) > 1:
+        steps = np.diff(line).astype(_SIGNED[bits])
+        line[1:] = line[0] + np.cumsum(steps, dtype=np.int64)
+    return line
