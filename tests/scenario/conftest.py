@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
@@ -34,7 +35,7 @@ class Script:
     ring_timeout_s: float = 60.0
     password_asked: Credentials | None = None
     credentials: Credentials | None = None
-    algorithm: str = "SHA-256"
+    algorithm: Literal["SHA-256", "MD5"] = "SHA-256"
 
 
 @dataclass

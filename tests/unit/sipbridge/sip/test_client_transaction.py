@@ -30,6 +30,10 @@ def answer(to: Request, status: int, tag: str = "b") -> Response:
     return response_to(to, status, to_tag=tag)
 
 
+def statuses(transaction: InviteClient | NonInviteClient) -> list[int]:
+    return [event.response.status for event in transaction.events() if isinstance(event, ResponseReceived)]
+
+
 def sending_times(transaction: InviteClient | NonInviteClient, *, until: float) -> list[float]:
     """Runs the transaction by its own deadlines and notes when it sends."""
     times = [0.0 for _ in transaction.outgoing()]
@@ -52,7 +56,7 @@ class TestInvite:
         transaction.receive(answer(invite, 100), now=0.2)
         assert transaction.next_deadline() is None
         transaction.receive(answer(invite, 180), now=0.3)
-        assert [event.response.status for event in transaction.events()] == [100, 180]
+        assert statuses(transaction) == [100, 180]
 
     @pytest.mark.parametrize("status", [302, 407, 486, 500, 603])
     def test_a_failure_is_acknowledged_beside_the_invite_and_each_repeat_too(self, status: int):
@@ -89,7 +93,8 @@ class TestInvite:
     def test_a_failure_after_a_2xx_is_absorbed(self):
         transaction = InviteClient(invite := request("INVITE"), now=0.0)
         transaction.receive(answer(invite, 200), now=0.1)
-        transaction.outgoing(), transaction.events()
+        transaction.outgoing()
+        transaction.events()
         transaction.receive(answer(invite, 486), now=0.2)
         assert (transaction.outgoing(), transaction.events()) == ([], [])
 

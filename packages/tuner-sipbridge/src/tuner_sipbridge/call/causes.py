@@ -6,11 +6,13 @@ from tuner_sipbridge.sip.message import REASONS, Response
 
 _CAUSES = {
     400: "the far end could not read our INVITE",
+    401: "the far end asks for credentials again and again",
     402: "the far end wants payment first",
     403: "the far end does not let this caller in, whatever the credentials",
     404: "the far end does not know this user or number",
     405: "the far end takes no INVITE at this address",
     406: "the far end cannot give an answer that we accept",
+    407: "a proxy on the way asks for credentials again and again",
     408: "a server on the way waited in vain for the far end",
     410: "this user or number exists no longer",
     413: "the INVITE is too large for the far end",

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from tuner_sipbridge.call import replies
+from tuner_sipbridge.call.admission import admit
 from tuner_sipbridge.call.authentication import Authentication
 from tuner_sipbridge.call.causes import cause_of
-from tuner_sipbridge.call.challenge import Challenged, Challenger, Refused
+from tuner_sipbridge.call.challenge import Challenger
 from tuner_sipbridge.call.events import (
     Answered,
     CallEvent,
@@ -20,7 +21,7 @@ from tuner_sipbridge.call.events import (
 )
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.invite_usage import InviteUsage
-from tuner_sipbridge.call.offer_answer import OfferAnswer, read_description
+from tuner_sipbridge.call.offer_answer import OfferAnswer
 from tuner_sipbridge.call.requests import ALLOW, PRODUCT, SDP, Reach
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.session import SessionDescription
@@ -263,21 +264,11 @@ class InboundCall:
 
     def _take_invite(self, invite: Request, now: float) -> None:
         self._invite = invite
-        if objection := replies.objection_to(invite):
-            self._reply(objection, invite, now)
+        admitted = admit(invite, self._challenger, nonce=self._ids.cnonce())
+        if isinstance(admitted, replies.Reply):
+            self._reply(admitted, invite, now)
             return
-        verdict = self._challenger.judge(invite, nonce=self._ids.cnonce()) if self._challenger else None
-        if isinstance(verdict, Challenged):
-            self._reply(replies.Reply(verdict.status, (verdict.header,)), invite, now)
-            return
-        if isinstance(verdict, Refused):
-            self._reply(replies.Reply(verdict.status, (), verdict.reason), invite, now)
-            return
-        try:
-            self._offer = read_description(invite.body)
-        except NegotiationError:
-            self._reply(replies.MALFORMED, invite, now)
-            return
+        self._offer = admitted.offer
         self._stage = _Stage.UNDECIDED
         self._trying_at = now + TRYING_AFTER_S
         self._events.append(Incoming(_who(invite.from_.uri), _who(invite.uri), self._offer))

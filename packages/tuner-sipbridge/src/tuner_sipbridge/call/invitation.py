@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.requests import Reach, again
 from tuner_sipbridge.sip.client_transaction import cancel_of
+from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request, Response
 from tuner_sipbridge.sip.routing import next_hop
 from tuner_sipbridge.sip.timers import Timers
@@ -78,11 +79,12 @@ class Invitation:
         return self._again(now, uri=self.request.uri, credentials=credentials)
 
     def redirect(self, response: Response, *, now: float) -> bool:
-        """Send the INVITE to the first Contact of a 3xx that was not tried yet (§8.1.3.4); False without one.
+        """Send the INVITE to the best Contact of a 3xx that was not tried yet (§8.1.3.4); False without one.
 
         Credentials are not taken along: they were for another server.
         """
-        targets = [contact.uri.as_request_uri() for contact in response.contacts if contact.uri.is_sip]
+        contacts = sorted(response.contacts, key=_preference, reverse=True)
+        targets = [contact.uri.as_request_uri() for contact in contacts if contact.uri.is_sip]
         uri = next((uri for uri in targets if uri not in self._tried), None)
         if uri is None:
             return False
@@ -124,3 +126,11 @@ class Invitation:
             # A far end that ignores the CANCEL is not waited for longer than this (§9.1).
             self._abandon_at = now + self._timers.patience
             self._layer.send(cancel_of(self.request), now=now, to=next_hop(self.request))
+
+
+def _preference(contact: NameAddr) -> float:
+    """The q value of a Contact, 1 when it has none that can be read (§20.10)."""
+    try:
+        return float(contact.param("q") or 1)
+    except ValueError:
+        return 1.0

@@ -11,6 +11,7 @@ from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.offer_answer import OfferAnswer
 from tuner_sipbridge.call.requests import ALLOW, PRODUCT, SDP, Reach, again
 from tuner_sipbridge.errors import NegotiationFailed
+from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.timers import Timers
@@ -173,13 +174,14 @@ class InviteUsage:
 
     def _take_answer(self, ack: Request, now: float) -> None:
         """The ACK answers an offer that our 2xx made (§13.2.1)."""
+        before = self.session.agreed
         try:
             negotiated = self.session.take_answer(ack.body)
         except NegotiationFailed as problem:
             self._end(self._us, f"the ACK has no answer to our offer that fits: {problem}")
             self._send_bye(now)
             return
-        self._events.append(Renegotiated(negotiated))
+        self._tell_change(negotiated, before)
 
     def _take_bye(self, request: Request, now: float) -> None:
         self._reply(replies.OK, request, now)
@@ -194,11 +196,11 @@ class InviteUsage:
         if self.session.pending and (request.body or makes_offer):
             self._reply(replies.TRY_LATER, request, now)
             return
-        body = b""
+        body, before = b"", self.session.agreed
         try:
             if request.body:
                 body, negotiated = self.session.answer(request.body)
-                self._events.append(Renegotiated(negotiated))
+                self._tell_change(negotiated, before)
             elif makes_offer:
                 body = self.session.offer()
         except NegotiationFailed:
@@ -217,6 +219,11 @@ class InviteUsage:
             self.answered(response, now=now)
         else:
             self._layer.respond(response, now=now)
+
+    def _tell_change(self, negotiated: Negotiated, before: Negotiated | None) -> None:
+        """A refresh that changes nothing, as session timers send, is no event (RFC 4028 §7.4)."""
+        if negotiated != before:
+            self._events.append(Renegotiated(negotiated))
 
     def _send_bye(self, now: float) -> None:
         via = self._reach.via(self._ids.branch())

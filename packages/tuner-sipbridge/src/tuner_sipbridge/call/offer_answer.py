@@ -30,6 +30,8 @@ class OfferAnswer:
         )
         self._session_id = session_id or _session_id_of(ability)
         self._told: SessionDescription | None = None
+        self.agreed: Negotiated | None = None
+        """What the last answer settled."""
         self.pending = False
         """True when the far end has an offer of ours and has not answered it."""
 
@@ -54,6 +56,7 @@ class OfferAnswer:
             raise NegotiationFailed("the far end answered without a session description")
         negotiated = accept_answer(self._ability, description)
         self.pending = False
+        self.agreed = negotiated
         return negotiated
 
     def answer(self, body: bytes) -> tuple[bytes, Negotiated]:
@@ -66,6 +69,7 @@ class OfferAnswer:
         if offer is None:
             raise NegotiationFailed("the offer has no session description")
         description, negotiated = answer(offer, self._address, self._port, self._session_id, self._codecs)
+        self.agreed = negotiated
         return self._tell(description), negotiated
 
     def _tell(self, description: SessionDescription) -> bytes:

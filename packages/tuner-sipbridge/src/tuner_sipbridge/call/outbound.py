@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.authentication import Authentication, Unanswerable
 from tuner_sipbridge.call.causes import cause_of
+from tuner_sipbridge.call.early_dialogs import EarlyDialogs
 from tuner_sipbridge.call.events import (
     Answered,
     AuthenticationRefused,
     CallEvent,
     Cancelled,
-    EarlyMedia,
     NegotiationFailed,
     Rejected,
-    Ringing,
     TimedOut,
 )
 from tuner_sipbridge.call.ids import Credentials, Ids
 from tuner_sipbridge.call.invitation import Invitation
 from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
-from tuner_sipbridge.call.requests import Reach, check_headers, credentials_in, first_invite
+from tuner_sipbridge.call.requests import Reach, check_headers, check_identity, credentials_in, first_invite
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
@@ -80,9 +79,11 @@ class OutboundCall:
             route: an outbound proxy, or more than one, as a preloaded route set (RFC 3261 §8.1.2).
 
         Raises:
-            LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break.
+            LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break, the
+                Call-ID is none, or SIP cannot reach the target.
         """
         check_headers(headers)
+        check_identity(target, sip_call_id, routed=bool(route))
         self._offer = offer
         self._ids = ids
         self._timers = timers
@@ -104,8 +105,7 @@ class OutboundCall:
             invite, self._layer, reach=self._reach, ids=ids, timers=timers, ring_timeout_s=ring_timeout_s
         )
         self._closed = False
-        self._last_status = 100
-        self._early: dict[str, bytes] = {}
+        self._early = EarlyDialogs(offer)
         self._acks: dict[str, Request] = {}
         self._usages: dict[str, InviteUsage] = {}
         self._standing: InviteUsage | None = None
@@ -138,6 +138,15 @@ class OutboundCall:
         elif not self._closed:
             self._close(Cancelled(why))
             self._invitation.give_up(now=now)
+
+    def fail(self, why: str, *, now: float) -> None:
+        """The INVITE cannot be sent, as the transport says (RFC 3261 §8.1.3.1): no waiting for Timer B.
+
+        Does nothing once the far end was heard of: what is lost then is repeated.
+        """
+        if not self._closed and self._standing is None and not self._invitation.heard:
+            self._close(TimedOut("no response", why))
+            self._layer.abandon(self._invitation.request, now=now)
 
     def receive(self, message: Message, *, now: float, source: Address | None = None) -> None:
         """Take one message of this Call-ID; `source` is where the datagram came from."""
@@ -187,7 +196,6 @@ class OutboundCall:
                 usage = self._usages[event.request.to.tag or ""]
                 usage.take_response(event.request, event.response, now=now)
         elif isinstance(event, NoResponse) and event.request is self._invitation.request:
-            self._invitation.settle()
             self._close(TimedOut("no response", f"no response came in {self._timers.b:g} s; {_CHECK}"))
 
     def _take_request(self, request: Request, now: float) -> None:
@@ -210,28 +218,15 @@ class OutboundCall:
         if status < 200:
             self._invitation.take_provisional(now=now)
             if status > 100 and not self._closed:
-                self._take_ringing(response)
+                self._events += self._early.take(response)
             return
-        self._invitation.settle()
         if status < 300:
+            self._invitation.settle()
             self._take_success(response, now)
-        elif not self._closed:
+        elif self._closed:
+            self._invitation.settle()
+        else:
             self._take_refusal(response, now)
-
-    def _take_ringing(self, response: Response) -> None:
-        if response.status != self._last_status:
-            self._last_status = response.status
-            self._events.append(Ringing(response.status))
-        tag = response.to.tag or ""
-        if self._early.setdefault(tag, b"") or not response.body:
-            return
-        try:
-            negotiated = self._session().take_answer(response.body)
-        except NegotiationError:
-            # Nothing is lost yet: what counts is the answer in the 2xx.
-            return
-        self._early[tag] = response.body
-        self._events.append(EarlyMedia(response.status, negotiated))
 
     def _take_refusal(self, response: Response, now: float) -> None:
         status = response.status
@@ -258,7 +253,7 @@ class OutboundCall:
             usage.hang_up(now=now)
             return
         try:
-            negotiated = usage.session.take_answer(response.body or self._early.get(tag, b""))
+            negotiated = usage.session.take_answer(response.body or self._early.answer_of(tag))
         except NegotiationError as problem:
             self._close(NegotiationFailed(str(problem)))
             usage.hang_up(now=now)
@@ -302,9 +297,10 @@ class OutboundCall:
         return TimedOut("no response", f"no response came {waited}; {_CHECK}")
 
     def _reply(self, reply: replies.Reply, request: Request, now: float) -> None:
-        self._layer.respond(reply.to(request), now=now)
+        self._layer.respond(reply.to(request, tag=self._invitation.request.from_.tag), now=now)
 
     def _close(self, event: CallEvent) -> None:
         if not self._closed:
             self._closed = True
+            self._invitation.settle()
             self._events.append(event)

@@ -23,7 +23,9 @@ class Reply:
 
     def to(self, request: Request, *, tag: str | None = None) -> Response:
         """The response to a request; `tag` goes on a To that has none."""
-        return response_to(request, self.status, to_tag=tag, headers=[*self.headers, ("Server", PRODUCT)])
+        return response_to(
+            request, self.status, self.reason, to_tag=tag, headers=[*self.headers, ("Server", PRODUCT)]
+        )
 
 
 NO_SUCH_CALL = Reply(481)

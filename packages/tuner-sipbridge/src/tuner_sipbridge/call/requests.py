@@ -73,6 +73,19 @@ def check_headers(headers: Sequence[tuple[str, str]]) -> None:
             raise LocalProtocolError(f"the header {name} is written by the call itself and cannot be given")
 
 
+def check_identity(target: Uri, sip_call_id: str, *, routed: bool) -> None:
+    """Refuse a call that cannot be told apart, or not be sent.
+
+    Raises:
+        LocalProtocolError: the Call-ID is empty or has a space, or the target is no SIP URI and there is no
+            route to send it by.
+    """
+    if not sip_call_id.isascii() or not sip_call_id.isprintable() or not sip_call_id or " " in sip_call_id:
+        raise LocalProtocolError("the Call-ID is empty, or has a space or a character that is not ASCII")
+    if not target.is_sip and not routed:
+        raise LocalProtocolError(f"a {target.scheme} URI can only be called through a route")
+
+
 def first_invite(
     target: Uri,
     *,
