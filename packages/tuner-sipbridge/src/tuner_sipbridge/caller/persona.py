@@ -17,7 +17,8 @@ class Persona(BaseModel):
         Field(
             min_length=1,
             description="Voice of the speech source: `joe` (Piper, comes as a wheel), the path of a Piper "
-            "`.onnx` model, or `tone` (a beep a word, needs no model).",
+            "`.onnx` model, a directory of WAV files (ends with `/`), or `tone` (a beep a word, needs no "
+            "model). Paths are relative to the scenario file.",
         ),
     ] = "joe"
     speed: Annotated[

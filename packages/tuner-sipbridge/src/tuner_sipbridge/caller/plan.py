@@ -23,7 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from tuner_sipbridge.caller.scenario import Scenario, Wait
 from tuner_sipbridge.caller.yaml_source import YamlSource, read_yaml
@@ -63,6 +65,14 @@ class ScenarioEntry(BaseModel):
 
     file: Annotated[str, Field(min_length=1, description="Path of a scenario file, relative to the plan.")]
     repeat: Annotated[Repeat | None, Field(description="Calls for each target, if not the plan's.")] = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of what a file may say: the fields, or a path alone."""
+        shape = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [dict(shape), {"type": "string", "minLength": 1}]}
 
     @model_validator(mode="before")
     @classmethod
@@ -154,10 +164,8 @@ class BatchPlan:
         for repeat in range(1, rounds + 1):
             for scenario, repeats in scenarios:
                 if repeat <= repeats:
-                    calls.extend(
-                        PlannedCall(len(calls) + offset, target, scenario, repeat)
-                        for offset, target in enumerate(targets, start=1)
-                    )
+                    for target in targets:
+                        calls.append(PlannedCall(len(calls) + 1, target, scenario, repeat))
         return cls(name, tuple(calls), at_once, source)
 
     def credentials(self, target: Target, environ: Mapping[str, str]) -> tuple[str, str] | None:
@@ -180,7 +188,7 @@ class BatchPlan:
         if self._source is None:
             raise FileError(problem, file="plan", field=f"targets.{name}")
         listed = self._source.value["targets"]
-        number = next(i for i, given in enumerate(listed) if given.get("agent") == target.agent)
+        number = next(i for i, given in enumerate(listed) if Target.model_validate(given) == target)
         raise self._source.error(problem, "targets", number, name)
 
 

@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from tuner_sipbridge.caller.persona import Persona
 from tuner_sipbridge.caller.yaml_source import read_yaml
@@ -27,6 +29,9 @@ from tuner_sipbridge.caller.yaml_source import read_yaml
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
 Wait: TypeAlias = Annotated[float, Field(ge=0.0, le=600.0)]
 Kind: TypeAlias = Literal["listen", "say", "barge_in", "dtmf", "pause_s", "hang_up"]
+
+BARE_WORDS = ("listen", "hang_up")
+"""Steps that may stand without a value."""
 
 
 class _Part(BaseModel):
@@ -67,10 +72,6 @@ class HangUp(_Part):
 class Step(_Part):
     """One step: exactly one of the fields is given. `listen` and `hang_up` may stand without a value."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"minProperties": 1, "maxProperties": 1}
-    )
-
     listen: Annotated[Listen | None, Field(description="Wait until the agent has spoken and stopped.")] = None
     say: Annotated[Text | None, Field(description="Speak one or more sentences.")] = None
     barge_in: Annotated[BargeIn | None, Field(description="Speak over the agent.")] = None
@@ -91,18 +92,33 @@ class Step(_Part):
         """The text to render for this step, None when the step is not spoken."""
         return self.barge_in.say if self.barge_in is not None else self.say
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of what a file may say: one field, or one of the bare words."""
+        given = handler.resolve_ref_schema(handler(core_schema))
+        for name, field in given["properties"].items():
+            kept = [
+                choice for choice in field.pop("anyOf") if name in BARE_WORDS or choice.get("type") != "null"
+            ]
+            field.update(kept[0] if len(kept) == 1 else {"anyOf": kept})
+            field.pop("default")
+        shape = {**given, "minProperties": 1, "maxProperties": 1}
+        about = shape.pop("description")
+        return {"description": about, "anyOf": [shape, {"enum": list(BARE_WORDS)}]}
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in_bare_words(cls, value: Any) -> Any:
-        bare = ("listen", "hang_up")
-        if isinstance(value, str) and value in bare:
+        if isinstance(value, str) and value in BARE_WORDS:
             return {value: {}}
         if not isinstance(value, Mapping):
             return value
         fields = dict(cast(Mapping[str, Any], value))
         if isinstance(fields.get("dtmf"), int):
             raise ValueError('dtmf: write the digits in quotes, as in dtmf: "427#"')
-        for name in bare:
+        for name in BARE_WORDS:
             if name in fields and fields[name] is None:
                 fields[name] = {}
         return fields
@@ -153,4 +169,10 @@ class Scenario(BaseModel):
         Raises:
             FileError: naming file, line and field.
         """
-        return read_yaml(Path(path)).validate(cls)
+        scenario = read_yaml(Path(path)).validate(cls)
+        voice = scenario.persona.voice
+        if not voice.endswith((".onnx", "/")):
+            return scenario
+        # A Path drops the slash that marks a directory.
+        located = str(Path(path).parent / voice) + ("/" if voice.endswith("/") else "")
+        return scenario.model_copy(update={"persona": scenario.persona.model_copy(update={"voice": located})})

@@ -254,7 +254,12 @@ def _groups(call: CallResult) -> list[Group]:
             ],
         ),
     ]
-    return groups if call.measures else []
+    known = [
+        True,
+        bool(floor.get("agent_speech_ms") or floor.get("caller_speech_ms")),
+        bool(media.get("sent")),
+    ]
+    return [group for group, shown in zip(groups, known, strict=True) if shown and call.measures]
 
 
 def _part(call: CallResult, name: str) -> dict[str, Any]:
