@@ -29,8 +29,8 @@ _ASK_NUMBER = (
 )
 _ASK_ADDRESS = "Of course. What is the new delivery address?"
 _HOURS = (
-    "We are open from nine in the morning until six in the evening, Monday to Friday, "
-    "and from ten until four on Saturday. On Sunday we are closed."
+    "We are open from nine in the morning until six in the evening, Monday to Friday. "
+    "On Saturday we are open from ten until four. On Sunday we are closed."
 )
 _CALL_BACK = "I am passing that on to a colleague, who will call you back today. Is there anything else?"
 _GO_AHEAD = "Sure, go ahead."

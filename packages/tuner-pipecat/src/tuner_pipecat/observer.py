@@ -1,0 +1,239 @@
+"""The observer: watches a pipeline's frames and hands over one record when the pipeline is over."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.aggregators.dtmf_aggregator import DTMFAggregator
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import LLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.transports.base_output import BaseOutputTransport
+
+from tuner_core.config import TunerConfig
+from tuner_core.delivery import CallSink, DeliveryOutcome, default_sink
+from tuner_core.events import UsageReported
+from tuner_core.identity.model import SipIdentity
+from tuner_core.timeline import CallTimeline
+from tuner_pipecat._clock import FrameClock
+from tuner_pipecat._frames import FrameTranslator, Sender
+from tuner_pipecat._guard import Guard
+from tuner_pipecat._identity import identity_of, merged
+
+logger = logging.getLogger("tuner_pipecat")
+
+Value = TypeVar("Value")
+Told: TypeAlias = Value | Callable[[], "Value | Awaitable[Value | None] | None"] | None
+"""A value, or a function that tells it once the call is over; the function may be a coroutine function."""
+
+DEADLINE_S = 8.0
+"""Longest wait for the delivery while the pipeline shuts down; what is not sent by then stays on disk."""
+
+_TOLD_S = 2.0
+"""Longest wait for a value that the application's coroutine tells."""
+
+_SENDERS: tuple[tuple[type[FrameProcessor], Sender], ...] = (
+    (BaseOutputTransport, "output"),
+    (TTSService, "tts"),
+    (LLMService, "llm"),
+    (STTService, "stt"),
+    (DTMFAggregator, "keypad"),
+)
+
+
+class TunerObserver(BaseObserver):
+    """Records the call of one pipeline and posts it to Tuner when the pipeline is over.
+
+    Add it to the worker; nothing else is needed:
+
+    ```python
+    observer = TunerObserver(sip_call_id=...)
+    worker = PipelineWorker(pipeline, params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+                            observers=[observer])
+    ```
+
+    While the call runs, frames are only noted, in memory. The record is built in `cleanup`, after the last frame
+    (the last agent turn comes after `EndFrame`), stored on disk at once, and sent; the worker's shutdown waits for
+    the answer for at most `deadline_s` seconds, and what is not sent by then is sent by the next process.
+
+    Nothing that happens in here reaches the pipeline: failures are logged once, counted in `failures` and told to
+    `on_error`.
+
+    Args:
+        sip_call_id: `Call-ID` of the caller's INVITE; a carrier's own id of the call is recognised and left out.
+        sip_headers: headers of the INVITE as the carrier passed them on; `X-CID`, `Call-ID` and
+            `X-Correlation-Id` are taken from them, and nothing else is posted.
+        call_id: idempotency key at Tuner; a new one when omitted.
+        call_type: `phone_call` when there is anything SIP about the call, else `web_call`, when omitted.
+        recipient: SIP URI that was dialled, verbatim, in an outbound simulation.
+        caller_phone_number: of the caller, E.164 when known.
+        recording_url: where the recording can be fetched, or a function that tells.
+        disconnection_reason: why the call ended, or a function that tells: one of Create Call's words
+            (`user_hangup`, `agent_hangup`, `error`, `timeout`), or words of your own. When omitted, the reason given
+            with the frame that ended the pipeline decides, and then its kind: `EndFrame` is the agent's doing,
+            `CancelFrame` the caller's.
+        agent_version: version of your agent.
+        call_cost: cents, or a function of the call's usage that tells.
+        metadata: further keys for the record's `metadata`; any values.
+        config: credentials and addresses; from the environment when omitted.
+        sink: takes the finished record instead of Tuner's delivery.
+        deadline_s: longest wait for the delivery in seconds.
+        on_error: told every failure that was kept away from the call.
+        strict: raise failures instead, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        sip_call_id: str | None = None,
+        sip_headers: Mapping[str, Any] | None = None,
+        call_id: str | None = None,
+        call_type: str | None = None,
+        recipient: str | None = None,
+        caller_phone_number: str | None = None,
+        recording_url: Told[str] = None,
+        disconnection_reason: Told[str] = None,
+        agent_version: int | str | None = None,
+        call_cost: float | Callable[[UsageReported], float | None] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        config: TunerConfig | None = None,
+        sink: CallSink | None = None,
+        deadline_s: float = DEADLINE_S,
+        on_error: Callable[[Exception], None] | None = None,
+        strict: bool = False,
+    ) -> None:
+        super().__init__(observe_every_push=False)  # pyright: ignore[reportUnknownMemberType] - untyped **kwargs
+        self._guard = Guard(on_error=on_error, strict=strict)
+        self._identity = identity_of(sip_call_id, sip_headers)
+        self._call_id = call_id or uuid.uuid4().hex
+        self._call_type = call_type
+        self._recipient = recipient
+        self._caller_phone_number = caller_phone_number
+        self._recording_url = recording_url
+        self._disconnection_reason = disconnection_reason
+        self._agent_version = agent_version
+        self._call_cost = call_cost
+        self._metadata = metadata
+        self._config = config
+        self._sink = sink
+        self._deadline_s = deadline_s
+        self._clock = FrameClock()
+        self._translator = FrameTranslator()
+        self._timeline = CallTimeline(call_id=self._call_id)
+        self._senders: dict[type[FrameProcessor], Sender | None] = {}
+        self._finished = False
+        self._outcome: DeliveryOutcome | None = None
+
+    @property
+    def call_id(self) -> str:
+        """The idempotency key of this call at Tuner."""
+        return self._call_id
+
+    @property
+    def identity(self) -> SipIdentity:
+        """The SIP identity as far as it is known."""
+        return self._identity
+
+    @property
+    def outcome(self) -> DeliveryOutcome | None:
+        """What became of the record, None until the pipeline is over."""
+        return self._outcome
+
+    @property
+    def failures(self) -> int:
+        """How many failures of the observer were kept away from the call."""
+        return self._guard.failures
+
+    def identify(
+        self, *, sip_call_id: str | None = None, sip_headers: Mapping[str, Any] | None = None
+    ) -> SipIdentity:
+        """Tell the SIP identity while the call runs, for carriers that show it only then; never raises.
+
+        What is known already stays; only its gaps are filled.
+        """
+        try:
+            self._identity = merged(self._identity, identity_of(sip_call_id, sip_headers))
+        except Exception as error:
+            self._guard.failed(error, "identify")
+        return self._identity
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Note one frame; called by Pipecat for the first push of each."""
+        if self._finished or not data.first_push:
+            return
+        try:
+            at = self._clock.unix(data.timestamp, now=time.time())
+            upstream = data.direction == FrameDirection.UPSTREAM
+            self._translator.take(data.frame, at=at, upstream=upstream, sender=self._sender(data.source))
+            for event in self._translator.events():
+                self._timeline.apply(event)
+        except Exception as error:
+            self._guard.failed(error, f"frame {type(data.frame).__name__}")
+
+    async def cleanup(self) -> None:
+        """Build the record and deliver it; called and awaited by Pipecat once the pipeline is over."""
+        await super().cleanup()
+        if self._finished:
+            return
+        self._finished = True
+        if not self._translator.started:
+            return
+        try:
+            await self._deliver()
+        except Exception as error:
+            self._guard.failed(error, "delivery")
+
+    async def _deliver(self) -> None:
+        reason = await self._told(self._disconnection_reason, "disconnection_reason")
+        for event in self._translator.finish(at=time.time(), stated_reason=reason):
+            self._timeline.apply(event)
+        identity = self._identity
+        on_the_phone = identity.links or self._caller_phone_number or self._recipient
+        self._timeline.call_type = self._call_type or ("phone_call" if on_the_phone else "web_call")
+        record = self._timeline.record(
+            identity=identity,
+            recording_url=await self._told(self._recording_url, "recording_url"),
+            recipient=self._recipient,
+            caller_phone_number=self._caller_phone_number,
+            agent_version=self._agent_version,
+            call_cost=self._cost(),
+            metadata=self._metadata,
+        )
+        sink = self._sink or default_sink(self._config)
+        self._outcome = await sink.deliver(record, deadline_s=self._deadline_s)
+        if self._outcome.state != "delivered":
+            logger.warning("call %s is %s: %s", self._call_id, self._outcome.state, self._outcome.detail)
+
+    def _cost(self) -> float | None:
+        if not callable(self._call_cost):
+            return self._call_cost
+        try:
+            return self._call_cost(self._translator.usage.report())
+        except Exception as error:
+            self._guard.failed(error, "call_cost")
+            return None
+
+    async def _told(self, source: Told[str], name: str) -> str | None:
+        """A value that the application gave, or what its function says now; a failing function says nothing."""
+        if not callable(source):
+            return source
+        try:
+            value = source()
+            return await asyncio.wait_for(value, _TOLD_S) if inspect.isawaitable(value) else value
+        except Exception as error:
+            self._guard.failed(error, name)
+            return None
+
+    def _sender(self, source: FrameProcessor) -> Sender | None:
+        kind = type(source)
+        if kind not in self._senders:
+            self._senders[kind] = next((name for base, name in _SENDERS if issubclass(kind, base)), None)
+        return self._senders[kind]
