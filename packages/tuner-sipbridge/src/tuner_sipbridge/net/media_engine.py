@@ -95,7 +95,10 @@ class PyMediaEngine:
                 "the media engine is not running" if not self._workers else "the media worker is gone"
             )
         worker = min(alive, key=len)
-        stream = PyMediaStream(worker, next(self._numbers), host=host, live=live, record=record)
+        number = next(self._numbers)
+        stream = PyMediaStream(
+            worker, number, host=host, live=live, record=record, closed=self._streams.discard
+        )
         await stream.open()
         self._streams.add(stream)
         return stream
