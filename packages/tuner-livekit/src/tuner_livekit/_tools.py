@@ -103,7 +103,7 @@ def value_of(text: str | None) -> Any:
         return text
     try:
         return json.loads(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     if len(stripped) > _LITERAL_LIMIT:
         return text
