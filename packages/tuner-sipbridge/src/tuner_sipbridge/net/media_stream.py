@@ -7,7 +7,7 @@ import ipaddress
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from tuner_sipbridge.errors import MediaError
@@ -32,8 +32,18 @@ _FRAMES_MAX = 500
 class PyMediaStream:
     """A `MediaStream` of `PyMediaEngine`."""
 
-    def __init__(self, worker: WorkerProcess, number: int, *, host: str, live: bool, record: bool) -> None:
-        """`number` is unique among the streams of the worker."""
+    def __init__(
+        self,
+        worker: WorkerProcess,
+        number: int,
+        *,
+        host: str,
+        live: bool,
+        record: bool,
+        closed: Callable[[PyMediaStream], None],
+    ) -> None:
+        """`number` is unique among the streams of the worker; `closed` is told when the stream is gone."""
+        self._closed = closed
         self._worker, self._number = worker, number
         self._host, self._live, self._record = host, live, record
         self._parameters: MediaParameters | None = None
@@ -169,6 +179,7 @@ class PyMediaStream:
             if not self._worker.alive:
                 self.on_worker_lost("the media worker is gone")
         log = await self._log
+        self._closed(self)
         self._end()
         for waiting in self._starting:
             _settle(waiting, MediaError("the stream was closed"))
