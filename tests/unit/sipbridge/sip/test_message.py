@@ -95,7 +95,10 @@ def test_what_cannot_be_written_is_refused():
 
 
 def test_a_trace_shows_a_message_without_its_secrets():
-    credentials = 'Digest username="probe\\"x", realm="r", nonce="n", uri="sip:h", response = "0a1b", username*=UTF-8\'\'probe'
+    credentials = (
+        'Digest username="probe\\"x", realm="r", nonce="n", uri="sip:h", response = "0a1b", '
+        "username*=UTF-8''probe"
+    )
     invite = make_invite(
         ("Authorization", credentials),
         ("Proxy-Authorization", "Bearer topsecret"),

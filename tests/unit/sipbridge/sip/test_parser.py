@@ -109,10 +109,10 @@ def test_what_is_no_message_is_refused(data: bytes):
         (b"OPTIONS sip:agent@h SIP/2.0", b"SIP/2.0 700 high", "status code"),
         (b"OPTIONS sip:agent@h SIP/2.0", b"SIP/2.0 20\xc2\xb2 squared", "status code"),
         (b"OPTIONS sip:agent@h SIP/2.0", b"SIP/2.0 200 O\rK", "carriage return"),
-        (b"Max-Forwards: 70", b"Max-Forwards 70", "header field 2: no name"),
-        (b"Max-Forwards: 70", b"Max Forwards: 70", "header field 2: no name"),
-        (b"Max-Forwards: 70", b": 70", "header field 2: no name"),
-        (b"Max-Forwards: 70", b"Subject: a\rTo: b", "header field 2 .Subject.: a carriage return"),
+        (b"Max-Forwards: 70", b"Max-Forwards 70", "header field 2 has no colon"),
+        (b"Max-Forwards: 70", b"Max Forwards: 70", "header field 2: a header name is not a token"),
+        (b"Max-Forwards: 70", b": 70", "header field 2: a header name is not a token"),
+        (b"Max-Forwards: 70", b"Subject: a\rTo: b", "header field 2: the value of Subject has a line break"),
         (b"Max-Forwards: 70", b"t: <sip:other@h>", "To stands more than once"),
         (b"Max-Forwards: 70", b"i: other", "Call-ID stands more than once"),
         (b"Max-Forwards: 70", b"l: 5", "Content-Length stands more than once"),
@@ -140,12 +140,26 @@ def test_a_broken_message_is_refused_by_name(old: bytes, new: bytes, reason: str
 
 @pytest.mark.parametrize(
     "limits",
-    [Limits(message_octets=100), Limits(head_octets=100), Limits(header_fields=5), Limits(line_octets=20)],
+    [
+        Limits(message_octets=100),
+        Limits(head_octets=100),
+        Limits(header_fields=5),
+        Limits(field_characters=20),
+    ],
 )
 def test_a_message_over_a_limit_is_refused(limits: Limits):
     assert parse_datagram(OPTIONS)
     with pytest.raises(RemoteProtocolError):
         parse_datagram(OPTIONS, limits)
+
+
+def test_a_refusal_with_a_bad_contact_is_still_a_refusal():
+    response = changed(b"OPTIONS sip:agent@h SIP/2.0", b"SIP/2.0 486 Busy Here").replace(
+        b"Max-Forwards: 70", b"Contact: <sip:;transport=udp>"
+    )
+    assert parse_datagram(response).cseq.method == "OPTIONS"
+    with pytest.raises(RemoteProtocolError, match="Contact"):
+        parse_datagram(response.replace(b"486 Busy Here", b"200 OK"))
 
 
 def test_unknown_schemes_are_for_a_higher_layer():

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
-from tuner_sipbridge.sip.grammar import WHITESPACE, is_token, quote, split_outside, unquote
+from tuner_sipbridge.sip.grammar import WHITESPACE, is_quoted_string, is_token, quote, split_outside, unquote
 from tuner_sipbridge.sip.message import Response
 
 ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
@@ -321,8 +321,10 @@ def _parse_digest(text: str) -> dict[str, str]:
             raise RemoteProtocolError("digest: a field is not of the form name=value")
         if name in fields:
             raise RemoteProtocolError(f"digest: {name} stands twice")
+        if '"' in value and not is_quoted_string(value):
+            raise RemoteProtocolError(f"digest: the value of {name} has a quote inside")
         # Escapes stay: both sides hash the text as it stands between the quotes.
-        fields[name] = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+        fields[name] = value[1:-1] if value.startswith('"') else value
     return fields
 
 

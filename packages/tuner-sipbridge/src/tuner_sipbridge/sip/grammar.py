@@ -168,7 +168,7 @@ def check_params(params: Iterable[tuple[str, str | None]]) -> None:
     for name, value in params:
         if not is_token(name):
             raise LocalProtocolError(f'parameter name "{name}" is not a token' if name else "empty parameter")
-        if value is not None and not (_PARAM_VALUE.fullmatch(value) or _is_quoted_string(value)):
+        if value is not None and not (_PARAM_VALUE.fullmatch(value) or is_quoted_string(value)):
             raise LocalProtocolError(f'value of parameter "{name}" is empty or needs quotes')
 
 
@@ -198,5 +198,6 @@ def changed_params(params: Params, changes: Iterable[tuple[str, str | None]]) ->
     return tuple(changed)
 
 
-def _is_quoted_string(text: str) -> bool:
+def is_quoted_string(text: str) -> bool:
+    """Whether `text` is one quoted string from its first character to its last."""
     return "\r" not in text and "\n" not in text and _QUOTED.fullmatch(text) is not None

@@ -300,11 +300,14 @@ class Via:
 
     @property
     def response_address(self) -> tuple[str, int]:
-        """Where a response goes over UDP (RFC 3261 §18.2.2, RFC 3581 §4): as received, else by sent-by."""
+        """Where a response goes over UDP: back to the source when `rport` was asked for (RFC 3581 §4).
+
+        Otherwise to `maddr`, else `received`, else the sent-by host, at the sent-by port (RFC 3261 §18.2.2).
+        """
+        if self.rport:
+            return self.received or self.host, self.rport
         default = 5061 if self.transport == "TLS" else 5060
-        if self.received:
-            return self.received, self.rport or self.port or default
-        return self.param("maddr") or self.host, self.port or default
+        return self.param("maddr") or self.received or self.host, self.port or default
 
 
 @dataclass(frozen=True, slots=True)

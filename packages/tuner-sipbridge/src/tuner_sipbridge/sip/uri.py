@@ -23,8 +23,8 @@ from tuner_sipbridge.sip.grammar import (
 
 _ESCAPE = r"%[0-9A-Fa-f]{2}"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
-# "#" is not in the ABNF of `user`, but telephones send it bare in feature codes.
-_USER = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|{_ESCAPE})+")
+# Wider than the ABNF: telephones send "#" bare in feature codes, and exchanges an empty user for a withheld one.
+_USER = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|{_ESCAPE})*")
 _PASSWORD = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|{_ESCAPE})*")
 _TEL_NUMBER = re.compile(r"\+?[0-9A-Fa-f*#\-.()]+")
 _PARAM_NAME = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$`]|{_ESCAPE})+")
@@ -218,7 +218,7 @@ def _problem_of(uri: Uri) -> str:
 
 def _problem_of_sip(uri: Uri) -> str:
     if uri.user is not None and not _USER.fullmatch(uri.user):
-        return "the user is empty or has a character that must be escaped"
+        return "the user has a character that must be escaped"
     if uri.password is not None and (uri.user is None or not _PASSWORD.fullmatch(uri.password)):
         return "the password has a character that must be escaped, or there is no user"
     if not is_host(uri.host):
