@@ -23,7 +23,7 @@ class Admitted:
     """A packet that belongs to the stream; `length` octets of audio now lie right behind a plain header."""
 
     length: int
-    event: MediaEvent | None = None
+    events: tuple[MediaEvent, ...] = ()
 
 
 class Reception:
@@ -90,21 +90,20 @@ class Reception:
             return None
         is_event = header.payload_type == self.parameters.telephone_event
         if is_event and source == self.source and header.ssrc != self.ssrc:
-            return self._receive_event(header, datagram, at)
+            return Admitted(0, self._receive_event(header, datagram, at))
         first = self._listen(header, source, at, last_at)
         if source != self.source or header.ssrc != self.ssrc:
             self.discarded += 1
             return None
         if is_event:
-            admitted = self._receive_event(header, datagram, at)
-            return admitted if first is None else Admitted(0, first)
+            return Admitted(0, first + self._receive_event(header, datagram, at))
         return Admitted(self._make_plain(record, datagram, header), first)
 
     def _knows(self, payload_type: int) -> bool:
         agreed = (self.parameters.payload_type, self.parameters.telephone_event, _COMFORT_NOISE)
         return payload_type in agreed or payload_type in _LAWS
 
-    def _listen(self, header: RtpHeader, source: Source, at: float, last_at: float) -> FirstPacket | None:
+    def _listen(self, header: RtpHeader, source: Source, at: float, last_at: float) -> tuple[MediaEvent, ...]:
         verdict = self._latch.judge(
             source,
             header.ssrc,
@@ -116,12 +115,12 @@ class Reception:
         self.source = self._latch.source
         if verdict == "restarted" and self.buffer is not None:
             self.buffer.restart()
-        return FirstPacket(at, (str(source[0]), int(source[1]))) if verdict == "first" else None
+        return (FirstPacket(at, (str(source[0]), int(source[1]))),) if verdict == "first" else ()
 
-    def _receive_event(self, header: RtpHeader, datagram: memoryview, at: float) -> Admitted:
+    def _receive_event(self, header: RtpHeader, datagram: memoryview, at: float) -> tuple[MediaEvent, ...]:
         payload = bytes(datagram[header.offset : header.offset + header.length])
         digit = self._digits.receive(payload, ssrc=header.ssrc, timestamp=header.timestamp)
-        return Admitted(0, None if digit is None else DigitReceived(at, digit))
+        return () if digit is None else (DigitReceived(at, digit),)
 
     def _make_plain(self, record: memoryview, datagram: memoryview, header: RtpHeader) -> int:
         """Put the payload behind the fixed header, in the stream's law; gives its length."""

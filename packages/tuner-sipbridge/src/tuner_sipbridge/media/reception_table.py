@@ -168,8 +168,7 @@ class ReceptionTable:
         if admitted is None:
             return -1
         self._ssrc[reception.row] = reception.ssrc
-        if admitted.event is not None:
-            events.append((reception.stream, admitted.event))
+        events += [(reception.stream, event) for event in admitted.events]
         return admitted.length
 
     def _listen(
