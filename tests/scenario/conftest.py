@@ -111,14 +111,13 @@ class World:
         call, script = machine, self.script
         if isinstance(event, Incoming):
             self.later(script.ring_after_s, self.agent_does(call, lambda now: call.ring(now=now)))
-            if script.reject_with is not None:
-                status = script.reject_with
+            if script.answer_after_s is None:
+                # Nobody rings for ever: a caller that is gone may never have been able to cancel.
+                self.later(90.0, self.agent_does(call, lambda now: call.reject(480, now=now)))
+            elif (status := script.reject_with) is not None:
                 self.later(
                     script.answer_after_s, self.agent_does(call, lambda now: call.reject(status, now=now))
                 )
-            elif script.answer_after_s is None:
-                # Nobody rings for ever: a caller that is gone may never have been able to cancel.
-                self.later(90.0, self.agent_does(call, lambda now: call.reject(480, now=now)))
             else:
                 self.later(script.answer_after_s, self.agent_does(call, lambda now: accept(call, now)))
         elif isinstance(event, Answered):
