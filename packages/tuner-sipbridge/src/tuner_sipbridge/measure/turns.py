@@ -85,7 +85,7 @@ def turns_of(trace: Trace, caller: Sequence[Sound], agent: Sequence[Sound]) -> l
     """The caller's turns that the trace names, with what the recording says about each."""
     spoken = sorted(_caller_turns(trace, caller), key=lambda turn: turn.started_at)
     following = [turn.started_at for turn in spoken[1:]] + [float("inf")]
-    return [_with_reply(turn, agent, until) for turn, until in zip(spoken, following, strict=True)]
+    return [_with_reply(turn, agent, until) for turn, until in zip(spoken, following, strict=False)]
 
 
 def greeting_latency_s(trace: Trace, caller: Sequence[Sound], agent: Sequence[Sound]) -> float | None:
