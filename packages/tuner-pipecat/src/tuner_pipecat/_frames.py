@@ -136,7 +136,7 @@ class FrameTranslator:
             LLMContextUserTurnFrame: self._user_turn,
             LLMMessagesAppendFrame: self._messages_appended,
             LLMContextFrame: self._context_pushed,
-            InputDTMFFrame: lambda f, at, _: self._events.append(DigitPressed(at, str(f.button.value))),
+            InputDTMFFrame: self._key_pressed,
             TTSStartedFrame: lambda f, _, __: speaking.opened(f.context_id, interruptible=f.interruptible),
             TTSTextFrame: lambda f, _, __: speaking.word(f.context_id, f.text),
             AggregatedTextFrame: self._sentence,
@@ -191,9 +191,13 @@ class FrameTranslator:
         self._listening.transcribed(transcript)
 
     def _user_turn(self, frame: LLMContextUserTurnFrame, at: float, sender: Sender | None) -> None:
-        self._listening.written(frame.text, at=at)
-        if self._listening.ended_at is not None:
-            self._speaking.user_stopped(self._listening.ended_at)
+        ended_at = self._listening.written(frame.text, at=at)
+        if ended_at is not None:
+            self._speaking.user_stopped(ended_at)
+
+    def _key_pressed(self, frame: InputDTMFFrame, at: float, sender: Sender | None) -> None:
+        self._events.append(DigitPressed(at, str(frame.button.value)))
+        self._speaking.user_stopped(at)
 
     def _messages_appended(self, frame: LLMMessagesAppendFrame, at: float, sender: Sender | None) -> None:
         for message in frame.messages:

@@ -41,11 +41,6 @@ class UserSpeech:
     _count: int = 0
     _stt_ttfb_s: float | None = None
 
-    @property
-    def ended_at(self) -> float | None:
-        """When the user's last sound was, None before the first."""
-        return self._ended_at
-
     def voice_started(self, at: float) -> None:
         """The first sound of a stretch of speech."""
         if self._started_at is None:
@@ -77,16 +72,21 @@ class UserSpeech:
         """The recogniser's own figure of its latency."""
         self._stt_ttfb_s = ttfb_s
 
-    def written(self, text: str, *, at: float) -> None:
-        """Pipecat wrote a user turn to the context: its text is the authority."""
+    def written(self, text: str, *, at: float) -> float | None:
+        """Pipecat wrote a user turn to the context: its text is the authority.
+
+        Returns:
+            The moment of the turn's last sound, None when no voice was heard in it.
+        """
         self._unwritten = None
+        ended_at = self._ended_at
         for transcript in self._transcripts:
             if transcript.keyed:
                 text = text.replace(transcript.text, "", 1)
         if text.strip():
             self._turns.append(self._turn(text.strip(), at, written=True))
-        self._transcripts.clear()
-        self._started_at = self._stt_ttfb_s = None
+        self._begin_anew()
+        return ended_at
 
     def typed(self, text: str, *, at: float) -> None:
         """Text that was given to the agent as the user's, without being spoken."""
@@ -107,8 +107,11 @@ class UserSpeech:
         if self._unwritten is not None:
             self._turns.append(self._unwritten)
             self._unwritten = None
-            self._transcripts.clear()
-            self._started_at = self._stt_ttfb_s = None
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._transcripts.clear()
+        self._started_at = self._ended_at = self._stt_ttfb_s = None
 
     def _turn(self, text: str, at: float, *, written: bool) -> UserTurn:
         spoken = [transcript for transcript in self._transcripts if not transcript.keyed]

@@ -4,12 +4,9 @@
 # Pipecat leaves the **kwargs of its base classes untyped.
 from __future__ import annotations
 
-import contextlib
-import functools
-import logging
-from typing import Any
+# Before Pipecat, which logs while it is imported.
+import tuner_sipbridge.agents.pipecat_log  # isort: skip  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-from loguru import logger as pipecat_logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.audio.vad.silero import SileroVADAnalyzer
@@ -23,7 +20,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
-from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
@@ -59,7 +56,6 @@ async def pipecat_agent(
         sink: takes the record instead of Tuner's delivery.
         config: where the record goes; from the environment when omitted.
     """
-    _log_through_logging()
     transport = SipTransport(line)
     observer = TunerObserver(
         sip_call_id=line.sip_call_id,
@@ -112,7 +108,8 @@ def _pipeline(transport: SipTransport) -> Pipeline:
         user_params=LLMUserAggregatorParams(
             vad_analyzer=SileroVADAnalyzer(params=_VAD),
             user_turn_strategies=UserTurnStrategies(
-                start=[VADUserTurnStartStrategy()],
+                # Keys come as a transcript without a voice.
+                start=[VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()],
                 stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=_MORE_SPEECH_S)],
             ),
             user_turn_stop_timeout=_EMPTY_TURN_S,
@@ -130,22 +127,3 @@ def _pipeline(transport: SipTransport) -> Pipeline:
             aggregators.assistant(),
         ]
     )
-
-
-@functools.cache
-def _log_through_logging() -> None:
-    """Send Pipecat's log, which goes to standard error line by line, through `logging` instead.
-
-    Its logger there is `pipecat`, at ERROR unless the application set a level.
-    """
-    target = logging.getLogger("pipecat")
-    if target.level == logging.NOTSET:
-        target.setLevel(logging.ERROR)
-
-    def forward(message: Any) -> None:
-        record = message.record
-        target.log(record["level"].no, "%s", record["message"])
-
-    with contextlib.suppress(ValueError):
-        pipecat_logger.remove(0)
-    pipecat_logger.add(forward, level="DEBUG", filter="pipecat", format="{message}")
