@@ -48,8 +48,8 @@ async def test_challenged_call_is_played_recorded_and_hung_up(algorithm):
     assert run.measures.signalling.setup_time_s is not None
     assert run.recording is not None
     caller, agent = (g711.decode(side, "PCMU") for side in (run.recording.caller, run.recording.agent))
-    assert np.abs(caller).max() > 5000
-    assert np.abs(agent).max() > 5000
+    assert np.abs(caller).max() > 3000
+    assert np.abs(agent).max() > 3000
     assert run.statistics.lost == 0
     assert [event.fields["by"] for event in run.trace.of("call.ended")] == ["caller"]
 
@@ -189,7 +189,7 @@ async def test_twenty_calls_at_once_each_hear_their_own_echo():
     assert len({run.sip_call_id for run in runs}) == 20
     for run in runs:
         assert run.recording is not None
-        assert np.abs(g711.decode(run.recording.agent, "PCMU")).max() > 5000
+        assert np.abs(g711.decode(run.recording.agent, "PCMU")).max() > 3000
 
 
 async def test_leaving_a_dial_by_cancellation_hangs_up():

@@ -233,7 +233,9 @@ class Dialer:
     ) -> PlacedCall:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
-        uri = Uri.parse(target)
+        uri = Uri.parse(target, error=LocalProtocolError)
+        if uri.scheme != "sip" or (uri.transport or "udp") != "udp":
+            raise LocalProtocolError(f"{target!r}: the dialer speaks SIP over UDP, to URIs that begin with sip:")
         driver = await self._driver_towards(await resolve(uri.host, uri.port or 5060))
         host, port = driver.local
         call_id = sip_call_id or new_sip_call_id()

@@ -79,7 +79,7 @@ class PlacedCall:
         await self._answered.wait()
         if self._media_error is not None:
             raise CallError(str(self._media_error), sip_call_id=self.sip_call_id) from self._media_error
-        if self._closing is not None:
+        if self._closing is not None and self.trace.first("call.answered") is None:
             raise error_of(self._closing, sip_call_id=self.sip_call_id)
 
     async def ended(self) -> None:
