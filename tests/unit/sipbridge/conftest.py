@@ -55,8 +55,9 @@ class PaintedCall:
         for frame in range(int(self.first_packet / 0.02), count // 160):
             at = STARTED_AT + frame * 0.02 + phase + self.late.get(frame, 0.0)
             arrivals[frame] = round(at * 1e9)
+        clipped = {side: np.clip(np.rint(wave), -32768, 32767) for side, wave in self._sides.items()}
         caller, agent = (
-            g711.encode(np.clip(np.rint(self._sides[side]), -32768, 32767).astype(np.int16), "PCMU")
+            np.frombuffer(g711.encode(clipped[side].astype(np.int16), "PCMU"), np.uint8)
             for side in ("caller", "agent")
         )
         return Recording(STARTED_AT, "PCMU", caller, agent, arrivals)
