@@ -131,6 +131,10 @@ def test_via_with_space_wherever_the_grammar_allows_it():
     assert str(via) == "SIP/2.0/UDP [2001:db8::9]:5070;branch=z9hG4bK9ikj8;rport"
 
 
+def test_a_tab_in_quotes_is_no_space():
+    assert Via.parse('SIP/2.0/UDP\th;x="a\tb/c"').params == (("x", '"a\tb/c"'),)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -12,7 +12,15 @@ import re
 from dataclasses import dataclass, field
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
-from tuner_sipbridge.sip.grammar import WHITESPACE, is_quoted_string, is_token, quote, split_outside, unquote
+from tuner_sipbridge.sip.grammar import (
+    WHITESPACE,
+    is_quoted_string,
+    is_token,
+    quote,
+    split_outside,
+    split_word,
+    unquote,
+)
 from tuner_sipbridge.sip.message import Response
 
 ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
@@ -310,7 +318,7 @@ def _hash(algorithm: str | None, data: bytes) -> str:
 
 
 def _parse_digest(text: str) -> dict[str, str]:
-    scheme, _, rest = text.strip(WHITESPACE).replace("\t", " ", 1).partition(" ")
+    scheme, rest = split_word(text.strip(WHITESPACE))
     if scheme.lower() != "digest":
         raise RemoteProtocolError("not of the digest scheme")
     fields: dict[str, str] = {}

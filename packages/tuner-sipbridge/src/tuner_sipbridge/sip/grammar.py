@@ -24,6 +24,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MUST_ESCAPE = re.compile(r'[\x00-\x08\x0b-\x1f\x7f"\\]')
 _PARAM_VALUE = re.compile(r'[^\x00-\x20\x7f,;<>"]+')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?")
+_WORD = re.compile(r"[^ \t]+")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.\-]+))(?:[ \t]*:[ \t]*([0-9]+))?")
 _STOPS = {separator: re.compile(rf'["<{separator}]') for separator in ",;"}
 
@@ -54,6 +55,12 @@ def is_host(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def split_word(text: str) -> tuple[str, str]:
+    """The text up to the first space or tab, and what follows without space around it; empty when nothing does."""
+    match = _WORD.match(text)
+    return (match[0], text[match.end() :].strip(WHITESPACE)) if match else ("", text.strip(WHITESPACE))
 
 
 def split_host_port(text: str) -> tuple[str, int | None] | None:

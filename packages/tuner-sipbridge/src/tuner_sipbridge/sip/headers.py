@@ -21,6 +21,7 @@ from tuner_sipbridge.sip.grammar import (
     quote,
     split_host_port,
     split_outside,
+    split_word,
     unquote,
     write_params,
 )
@@ -252,8 +253,7 @@ class Via:
         parts = [part.strip(WHITESPACE) for part in text.split("/", 2)]
         if len(parts) != 3 or parts[0].upper() != "SIP" or parts[1] != "2.0":
             raise RemoteProtocolError('Via: does not begin with "SIP/2.0/"')
-        # Space of any width stands between transport and host, and no other space need be there.
-        transport, _, rest = parts[2].replace("\t", " ").partition(" ")
+        transport, rest = split_word(parts[2])
         sent_by, semicolon, params = rest.partition(";")
         host_port = split_host_port(sent_by.strip(WHITESPACE))
         if not is_token(transport) or host_port is None:
@@ -329,11 +329,11 @@ class CSeq:
         Raises:
             RemoteProtocolError: it is not a number below 2**31 and a method.
         """
-        digits, _, method = text.strip(WHITESPACE).replace("\t", " ").partition(" ")
+        digits, method = split_word(text.strip(WHITESPACE))
         number = decimal(digits, below=2**31)
-        if number is None or not is_token(method.strip(" ")):
+        if number is None or not is_token(method):
             raise RemoteProtocolError("CSeq: not a number below 2**31 and a method")
-        return cls(number, method.strip(" "))
+        return cls(number, method)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
