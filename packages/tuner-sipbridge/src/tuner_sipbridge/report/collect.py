@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuner_sipbridge.batch import BatchCall, BatchResult
+from tuner_sipbridge.report.html import write_report
 from tuner_sipbridge.report.result import CallResult, RunResult
 
 
@@ -17,6 +18,15 @@ def result_of(batch: BatchResult, *, out: Path | None = None) -> RunResult:
     """
     calls = [_call(call, out) for call in batch.calls]
     return RunResult(name=batch.name, started_at=batch.started_at, ended_at=batch.ended_at, calls=calls)
+
+
+def report_on(batch: BatchResult, *, out: Path | None) -> RunResult:
+    """The result of a batch, with `result.json` and `report.html` written when there is a directory for them."""
+    result = result_of(batch, out=out)
+    if out is not None:
+        result.write(out)
+        write_report(result, out)
+    return result
 
 
 def _call(call: BatchCall, out: Path | None) -> CallResult:
