@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tuner_sipbridge.report.html import render_html, write_html
+from tuner_sipbridge.report.html import render_report, write_report
 from tuner_sipbridge.report.result import CallResult, RunResult
 
 VOID = {"meta", "br", "link", "input", "hr", "img"}
@@ -49,7 +49,7 @@ def read(page: str) -> Reader:
 
 
 def test_the_page_shows_what_was_said_measured_and_signalled(run: RunResult, tmp_path: Path) -> None:
-    page = read(render_html(run, tmp_path))
+    page = read(render_report(run, tmp_path))
     text = re.sub(r"\s+", " ", page.text)
     for words in (
         "Where is my order?",
@@ -67,14 +67,14 @@ def test_the_page_shows_what_was_said_measured_and_signalled(run: RunResult, tmp
 
 
 def test_nothing_but_the_calls_own_files_is_loaded_from_elsewhere(run: RunResult, tmp_path: Path) -> None:
-    page = read(render_html(run, tmp_path))
+    page = read(render_report(run, tmp_path))
     loaded = [value for _, given in page.elements for name, value in given.items() if name in {"src", "href"}]
     assert {value for value in loaded if value and not value.startswith("#")} == {
         "001/call.wav",
         "001/trace.jsonl",
         "001/record.json",
     }
-    assert not re.search(r"@import|url\((?!#)", render_html(run, tmp_path))
+    assert not re.search(r"@import|url\((?!#)", render_report(run, tmp_path))
 
 
 def test_text_from_outside_cannot_become_markup(run: RunResult, tmp_path: Path) -> None:
@@ -82,14 +82,14 @@ def test_text_from_outside_cannot_become_markup(run: RunResult, tmp_path: Path) 
     call = run.calls[0].model_copy(
         update={"reason": evil, "agent": evil, "scenario": '"><b>', "linked": False}
     )
-    page = render_html(run.model_copy(update={"calls": [call]}), tmp_path)
+    page = render_report(run.model_copy(update={"calls": [call]}), tmp_path)
     assert evil not in page
     assert "Hello <there>" not in page
     assert len(read(page).of("script")) == 1
 
 
 def test_the_drawings_are_well_formed(run: RunResult, tmp_path: Path) -> None:
-    drawings = re.findall(r"<svg.*?</svg>", render_html(run, tmp_path), re.DOTALL)
+    drawings = re.findall(r"<svg.*?</svg>", render_report(run, tmp_path), re.DOTALL)
     assert len(drawings) == 4
     for drawing in drawings:
         ElementTree.fromstring(drawing)
@@ -100,7 +100,7 @@ def test_a_call_that_failed_says_why_and_needs_no_files(tmp_path: Path) -> None:
     call = CallResult(
         agent="a", scenario="s", sip_call_id="x", outcome="client_error", detail=why, linked=False, reason=why
     )
-    page = read(render_html(RunResult(started_at=0, ended_at=1, calls=[call]), tmp_path))
+    page = read(render_report(RunResult(started_at=0, ended_at=1, calls=[call]), tmp_path))
     assert why in page.text
     assert "not linked" in page.text
     assert page.of("audio") == []
@@ -109,20 +109,20 @@ def test_a_call_that_failed_says_why_and_needs_no_files(tmp_path: Path) -> None:
 def test_files_that_are_gone_leave_their_part_empty(run: RunResult, tmp_path: Path) -> None:
     for path in (tmp_path / "001").iterdir():
         path.unlink()
-    assert "order_status" in render_html(run, tmp_path)
+    assert "order_status" in render_report(run, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"transcript_with_tool_calls": 3}'])
 def test_a_broken_record_leaves_the_rest_of_the_page(run: RunResult, tmp_path: Path, content: str) -> None:
     (tmp_path / "001" / "record.json").write_text(content)
     (tmp_path / "001" / "trace.jsonl").write_text("not json\n")
-    assert "Where is my order?" in render_html(run, tmp_path)
+    assert "Where is my order?" in render_report(run, tmp_path)
 
 
 def test_a_path_with_odd_letters_is_escaped(run: RunResult, tmp_path: Path) -> None:
     (tmp_path / "001").rename(tmp_path / "a #1")
     call = run.calls[0].model_copy(update={"recording": "a #1/call.wav"})
-    page = read(render_html(run.model_copy(update={"calls": [call]}), tmp_path))
+    page = read(render_report(run.model_copy(update={"calls": [call]}), tmp_path))
     assert page.of("audio")[0]["src"] == "a%20%231/call.wav"
 
 
@@ -137,12 +137,12 @@ def test_of_a_very_large_run_the_failed_calls_are_shown_first(tmp_path: Path) ->
         return CallResult.model_validate({**given, **fields})
 
     calls = [call(number) for number in range(300)] + [call(300, outcome="agent_error")]
-    page = read(render_html(RunResult(started_at=0, ended_at=1, calls=calls), tmp_path))
+    page = read(render_report(RunResult(started_at=0, ended_at=1, calls=calls), tmp_path))
     assert "id300" in page.text
     assert len(page.of("section")) == 120
     assert "181 further calls" in page.text
 
 
 def test_an_empty_run_is_a_page_too(tmp_path: Path) -> None:
-    path = write_html(RunResult(started_at=0, ended_at=0, calls=[]), tmp_path / "new")
+    path = write_report(RunResult(started_at=0, ended_at=0, calls=[]), tmp_path / "new")
     assert "not all passed" in path.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from tuner_sipbridge.report.result import RunResult
 REPORT_FILE = "report.html"
 
 
-def render_html(result: RunResult, directory: Path) -> str:
+def render_report(result: RunResult, directory: Path) -> str:
     """The page as text.
 
     Args:
@@ -31,9 +31,9 @@ def render_html(result: RunResult, directory: Path) -> str:
     return template.render(page=page_of(result, directory), link=quote)
 
 
-def write_html(result: RunResult, directory: Path) -> Path:
+def write_report(result: RunResult, directory: Path) -> Path:
     """Write `report.html` into `directory`, beside `result.json`, and give its path."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / REPORT_FILE
-    path.write_text(render_html(result, directory), encoding="utf-8")
+    path.write_text(render_report(result, directory), encoding="utf-8")
     return path
