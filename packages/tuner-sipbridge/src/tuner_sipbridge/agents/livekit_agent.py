@@ -60,6 +60,7 @@ async def livekit_agent(
         sink: takes the record instead of Tuner's delivery.
         config: where the record goes; from the environment when omitted.
     """
+    await asyncio.to_thread(shared_vad)
     room = SipRoom(f"call-{secrets.token_hex(4)}")
     room.caller_joins(f"sip_{line.caller}", attributes_at_join(line))
     call = _FrontDeskCall(line, room, sink=sink, config=config)
