@@ -69,6 +69,10 @@ class Bench:
             self.collect()
         self.now = end
 
+    def answer_to(self, request: Request, status: int, tag: str, *headers: tuple[str, str]) -> Response:
+        """A response of the far end to a request of ours."""
+        return response_to(request, status, to_tag=tag, headers=headers)
+
     @property
     def requests(self) -> list[Request]:
         return [message for message, _ in self.sent if isinstance(message, Request)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from tuner_sipbridge.call import replies
@@ -16,6 +17,8 @@ from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
+
+logger = logging.getLogger("tuner_sipbridge.call")
 
 _MOST_TRIES = 4
 
@@ -132,6 +135,7 @@ class InviteUsage:
             return
         credentials = self._authentication.answer(request, response)
         if isinstance(credentials, Unanswerable):
+            logger.warning("the far end does not take our BYE: %s", credentials.text)
             return
         self._tries += 1
         self.dialog.local_cseq += 1

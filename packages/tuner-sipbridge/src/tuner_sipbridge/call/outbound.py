@@ -293,7 +293,7 @@ class OutboundCall:
     def _ring_timeout(self) -> TimedOut:
         waited = f"in {self._ring_timeout_s:g} s"
         if self._invitation.heard:
-            return TimedOut("ringing", f"the far end rang and did not answer {waited}")
+            return TimedOut("ringing", f"nobody answered {waited}, and the call was cancelled")
         return TimedOut("no response", f"no response came {waited}; {_CHECK}")
 
     def _reply(self, reply: replies.Reply, request: Request, now: float) -> None:
