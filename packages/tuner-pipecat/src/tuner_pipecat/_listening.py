@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 from tuner_core.events import TurnMetrics, UserTurn, Word
 
@@ -43,7 +42,8 @@ class UserSpeech:
 
     def voice_started(self, at: float) -> None:
         """The first sound of a stretch of speech."""
-        if self._started_at is None:
+        # Outside a turn, an earlier stretch that no word came of was noise.
+        if self._started_at is None or (self._turn_started_at is None and not self._transcripts):
             self._started_at = at
         self._ended_at = None
 
@@ -121,14 +121,12 @@ class UserSpeech:
             (known for known in (self._started_at, self._turn_started_at) if known is not None), ended_at
         )
         confidences = [transcript.confidence for transcript in spoken if transcript.confidence is not None]
-        source: Literal["speech", "injected"] = "speech"
         measured = self._ended_at is not None
         return UserTurn(
             text,
             min(started_at, ended_at),
             ended_at,
             id=self._next_id(),
-            source=source,
             words=tuple(word for transcript in spoken for word in transcript.words),
             metrics=TurnMetrics(
                 stt_latency_s=max(ready - ended_at, 0.0)
