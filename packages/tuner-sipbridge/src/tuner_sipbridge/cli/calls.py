@@ -17,10 +17,8 @@ from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
 from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.link import LinkDesk
-from tuner_sipbridge.report.collect import result_of
-from tuner_sipbridge.report.html import write_html
+from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.progress import BatchDisplay
-from tuner_sipbridge.report.result import RunResult
 from tuner_sipbridge.report.terminal import print_results
 
 Out = Annotated[
@@ -129,17 +127,8 @@ async def _run(
         )
 
 
-def write_result(batch: BatchResult, out: Path | None) -> RunResult:
-    """Write `result.json` and `report.html` when there is a directory to write to, and give the result."""
-    result = result_of(batch, out=out)
-    if out is not None:
-        result.write(out)
-        write_html(result, out)
-    return result
-
-
 def _finish(batch: BatchResult, out: Path | None, *, as_json: bool) -> None:
-    result = write_result(batch, out)
+    result = report_on(batch, out=out)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:

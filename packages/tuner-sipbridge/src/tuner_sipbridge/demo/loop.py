@@ -15,14 +15,14 @@ from importlib import resources
 from pathlib import Path
 
 from tuner_sipbridge.agents.faults import Fault as PostFault
-from tuner_sipbridge.batch import BatchResult, Progress, run_batch
+from tuner_sipbridge.batch import Progress, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.demo.children import Child
 from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.link import LinkDesk
-from tuner_sipbridge.report.collect import result_of
-from tuner_sipbridge.report.html import write_html
+from tuner_sipbridge.report.collect import report_on
+from tuner_sipbridge.report.html import REPORT_FILE
 from tuner_sipbridge.report.result import RESULT_FILE, RunResult
 
 AGENTS = ("pipecat", "livekit")
@@ -115,7 +115,7 @@ async def run_demo(
             out=out / "calls",
             on_progress=on_progress,
         )
-    return _report(batch, out)
+    return report_on(batch, out=out)
 
 
 def planned_calls(fault: DemoFault | None) -> int:
@@ -171,15 +171,8 @@ def _fresh(out: Path) -> tuple[Path, Path]:
     """Remove what an earlier demo wrote, nothing else; give the directories for state and logs."""
     for name in ("calls", "state", "logs"):
         shutil.rmtree(out / name, ignore_errors=True)
-    for name in (RESULT_FILE, "report.html"):
+    for name in (RESULT_FILE, REPORT_FILE):
         (out / name).unlink(missing_ok=True)
     for name in ("calls", "state", "logs"):
         (out / name).mkdir(parents=True)
     return out / "state", out / "logs"
-
-
-def _report(batch: BatchResult, out: Path) -> RunResult:
-    result = result_of(batch, out=out)
-    result.write(out)
-    write_html(result, out)
-    return result
