@@ -80,9 +80,10 @@ def conform(record: CallRecord | Mapping[str, Any]) -> Conformed:
     """
     given = _fields_of(record)
     repairs = Repairs()
+    call_id = _call_id(given.pop("call_id", None), repairs)
     start_ms, end_ms = _moments(given, repairs)
     payload: dict[str, Any] = {
-        "call_id": _call_id(given.pop("call_id", None), repairs),
+        "call_id": call_id,
         "call_type": "",
         "transcript_with_tool_calls": conform_segments(
             given.pop("transcript_with_tool_calls", None), call_start_ms=start_ms, repairs=repairs
@@ -311,7 +312,7 @@ def _moments(given: dict[str, Any], repairs: Repairs) -> tuple[int, int]:
     length = _number(given.get("duration_ms"))
     lasted = math.ceil(length) if length is not None and 0 <= length < 1e12 else 0
     if start is None and end is None:
-        raise InvalidRecord("the record has neither start_timestamp nor end_timestamp that says a moment")
+        raise InvalidRecord("the record has no start_timestamp and no end_timestamp that says a moment")
     if start is None:
         start = max(0, cast("int", end) - lasted)
         repairs.note("start_timestamp", "missing, derived from the end")

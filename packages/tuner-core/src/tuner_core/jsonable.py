@@ -107,11 +107,12 @@ class _Converter:
     def _number(self, value: int | float | Decimal) -> JsonValue:
         if isinstance(value, int):
             return int(value) if value.bit_length() <= _LARGEST_INT_BITS else hex(value)
-        number = float(value)
+        # A signalling NaN cannot even be made a float.
+        number = math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
         if not math.isfinite(number):
             self._repairs.note(self._field, "a number that is not finite became null")
             return None
-        return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else number
+        return int(number) if isinstance(value, Decimal) and number.is_integer() else number
 
     def _key(self, key: Any) -> str:
         if isinstance(key, str):

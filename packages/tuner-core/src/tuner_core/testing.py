@@ -19,20 +19,23 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
-Misbehaviour: TypeAlias = Literal["reset", "hang", "half", "take-and-reset"]
-RESET: Misbehaviour = "reset"
-"""The connection is reset after the request was read; nothing is stored."""
-HANG: Misbehaviour = "hang"
-"""No answer until the server closes."""
-HALF: Misbehaviour = "half"
-"""The call is stored, and the answer breaks off in its middle."""
-TAKE_AND_RESET: Misbehaviour = "take-and-reset"
-"""The call is stored, and the connection reset before the answer."""
+
+class Misbehaviour(Enum):
+    """What a server can do besides answering."""
+
+    RESET = "the connection is reset after the request was read; nothing is stored"
+    HANG = "no answer until the server closes; nothing is stored"
+    HALF = "the call is stored, and the answer breaks off in its middle"
+    TAKE_AND_RESET = "the call is stored, and the connection reset before the answer"
+
+
+RESET, HANG, HALF, TAKE_AND_RESET = Misbehaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,10 @@ class ScriptedTuner:
             )
             step = self._script.pop(0) if self._script else None
             taken = not isinstance(step, Answer) and step in (None, HALF, TAKE_AND_RESET, 200, 201)
-            natural = self._take(str(body.get("call_id"))) if taken else Answer(500)
+            if taken:
+                natural = self._take(str(body.get("call_id")))
+            else:
+                natural = Answer(step if isinstance(step, int) else 500, {"detail": "as the script says"})
             self._arrived.notify_all()
         if step in (RESET, TAKE_AND_RESET):
             _reset(request)
@@ -150,7 +156,7 @@ class ScriptedTuner:
         elif isinstance(step, Answer):
             _send(request, step)
         else:
-            _send(request, natural if taken else Answer(int(step or 500), {"detail": "scripted"}))
+            _send(request, natural)
 
     def _take(self, call_id: str) -> Answer:
         is_new = call_id not in self.stored

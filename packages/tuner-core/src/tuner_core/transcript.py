@@ -21,6 +21,8 @@ from tuner_core.records import Segment, Word
 
 RowEvent: TypeAlias = UserTurn | AgentTurn | ToolCalled | ToolReturned | NodeChanged | DigitPressed
 
+_LAST_MOMENT = 1e11
+
 DIGIT_GAP_S = 3.0
 """Keys pressed within this time of each other are one entry of the keypad."""
 
@@ -38,10 +40,10 @@ class Bounds:
 
 
 def moment(value: Any) -> float | None:
-    """`value` as Unix seconds, None when it is no finite number."""
+    """`value` as Unix seconds, None when it is no number or no moment of this age (milliseconds are none)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if 0 <= value < _LAST_MOMENT else None
 
 
 def span(event: Any) -> tuple[float, float] | None:
@@ -181,7 +183,7 @@ def _words(words: Sequence[SpokenWord], bounds: Bounds) -> list[Word] | None:
                 word=_text(word.text),
                 start_ms=bounds.ms(started),
                 end_ms=max(bounds.ms(started), bounds.ms(ended)),
-                confidence=moment(word.confidence),
+                confidence=_measured(word.confidence),
             )
         )
     return kept or None
@@ -220,10 +222,17 @@ def _latencies(metrics: TurnMetrics) -> dict[str, Any]:
         ("stt_node_ttfb", metrics.stt_latency_s),
         ("eou_delay", metrics.eou_delay_s),
     ):
-        known = moment(value)
+        known = _measured(value)
         if known is not None:
             metadata[name] = round(known * 1000, 1)
-    confidence = moment(metrics.transcript_confidence)
+    confidence = _measured(metrics.transcript_confidence)
     if confidence is not None:
         metadata["transcript_confidence"] = confidence
     return metadata
+
+
+def _measured(value: Any) -> float | None:
+    """A measure as it is, None when it is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < _LAST_MOMENT else None
