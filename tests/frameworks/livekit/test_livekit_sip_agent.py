@@ -167,12 +167,12 @@ async def test_three_calls_at_once_on_one_loop_are_heard_answered_and_recorded(h
         assert payload["sip_headers"] == {"X-Correlation-Id": line.correlation_id}
         assert payload["transcript_with_tool_calls"][0]["text"] == frontdesk.GREETING
         assert payload["metadata"]["ai_models"]["asr_model"]
-        assert payload["metadata"]["usage_token"]["stt_duration_seconds"] > 0
 
     payload, line, _ = order
     assert payload["disconnection_reason"] == "agent_hangup"
     assert await line.ended() == "agent"
     assert "order" in _rows(payload, "user")[0]["text"]
+    assert payload["metadata"]["usage_token"]["stt_duration_seconds"] > 1
     assert [row["tool"]["name"] for row in _rows(payload, "agent_function")] == ["look_up_order"]
     assert _rows(payload, "agent_result")[0]["tool"]["result"]["order_number"] == "427"
 

@@ -13,11 +13,12 @@ from weakref import WeakKeyDictionary
 from livekit.agents import AgentSession, JobContext
 
 from tuner_core.config import TunerConfig
-from tuner_core.delivery import CallSink, DeliveryOutcome, default_sink
+from tuner_core.delivery import default_sink
 from tuner_core.errors import ConfigError
 from tuner_core.events import CallStarted
 from tuner_core.identity.model import SipIdentity
 from tuner_core.records import CallRecord
+from tuner_core.sink import CallSink, DeliveryOutcome
 from tuner_core.timeline import CallTimeline
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture
@@ -129,8 +130,9 @@ class TunerPlugin:
         self._crashed_at: float | None = None
         self._deliveries: list[asyncio.Task[None]] = []
         self._outcome: DeliveryOutcome | None = None
-        self._sink = sink
-        self._config = config
+        # Made now, so that missing settings are told when the call begins, and what an earlier process left
+        # goes out meanwhile.
+        self._sink = sink or default_sink(config)
         try:
             self._listen()
         except Exception as error:
@@ -317,8 +319,7 @@ class TunerPlugin:
         try:
             url = await self._resolved_recording_url()
             record = self._record(timeline, url)
-            sink = self._sink or default_sink(self._config)
-            outcome = await sink.deliver(record, deadline_s=self._deadline_s)
+            outcome = await self._sink.deliver(record, deadline_s=self._deadline_s)
             self._outcome = outcome
             if outcome.state != "delivered":
                 logger.warning("call %s is %s: %s", record.call_id, outcome.state, outcome.detail)
