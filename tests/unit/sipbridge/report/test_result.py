@@ -60,7 +60,9 @@ def test_latency_is_told_by_agent() -> None:
     assert result.response_latency().count == 2
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("{}", "started_at"), ("x", "JSON")])
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "cannot be read"), ("{}", "started_at"), ("x", "JSON")]
+)
 def test_a_result_that_cannot_be_read_is_a_file_error(
     tmp_path: Path, content: str | None, words: str
 ) -> None:
@@ -77,5 +79,5 @@ def test_the_table_names_what_failed_and_the_sentence_counts() -> None:
         run_of(call(measures=turns(812.0)), call(linked=False, reason="not linked: [why]")), console
     )
     text = console.export_text()
-    assert "not linked: [why]" in text
+    assert "a / s: not linked: [why]" in text
     assert "1 of 2 calls passed, 1 of 2 linked; response latency p50 812, max 812 (1)" in text

@@ -39,6 +39,12 @@ def test_the_reply_carries_the_latency_heard_and_the_one_reported() -> None:
     assert second.latency_ms is None
 
 
+def test_a_posted_turn_of_nobodys_does_not_take_the_reply_away() -> None:
+    segments = [user("42#", 1000), user("DTMF: 42#", 1400), agent("Hi.", 2600)]
+    found = rows(segments, [turn("42#", 1000, kind="digits", response_latency_ms=700.0)])
+    assert found[-1].latency_ms == 700.0
+
+
 def test_a_turn_the_agent_did_not_post_keeps_its_place() -> None:
     segments = [user("first", 1000), agent("One.", 2000), agent("Two.", 9000)]
     found = rows(segments, [turn("first", 1000), turn("second", 5000)])

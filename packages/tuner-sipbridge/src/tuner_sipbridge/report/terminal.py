@@ -15,22 +15,24 @@ from tuner_sipbridge.report.result import CallResult, RunResult
 
 
 def results_table(result: RunResult) -> Table:
-    """One row a call: how it went, whether it was linked, and its figures in ms."""
-    table = Table(box=box.SIMPLE_HEAD, title=None, pad_edge=False)
-    table.add_column("", width=1)
-    for heading in ("agent", "scenario", "outcome", "linked"):
+    """One row a call: whether it passed and was linked, and its figures in ms; fits 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", min_width=1, no_wrap=True)
+    for heading in ("agent", "scenario", "linked"):
         table.add_column(heading, no_wrap=True)
     for heading in ("set-up", "greeting", "response", "slowest", "stop", "lost"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("reason", ratio=1, overflow="fold")
     for call in result.calls:
         table.add_row(*_row(call))
     return table
 
 
 def print_results(result: RunResult, console: Console) -> None:
-    """Print the table and, below it, the run in one sentence."""
+    """Print the table, below it each call that failed with the reason, and the run in one sentence."""
     console.print(results_table(result))
+    for call in result.calls:
+        if not call.passed:
+            console.print(_failure(call))
     console.print(_sentence(result))
 
 
@@ -43,7 +45,6 @@ def _row(call: CallResult) -> list[Text]:
         mark,
         Text(call.agent),
         Text(call.scenario),
-        Text(call.outcome.replace("_", " "), "green" if call.outcome == "success" else "red"),
         _linked(call.linked),
         Text(_figure(_part(measures, "signalling").get("setup_time_ms"))),
         Text(_figure(measures.get("greeting_latency_ms"))),
@@ -51,8 +52,15 @@ def _row(call: CallResult) -> list[Text]:
         Text(_figure(latency.get("max"))),
         Text(_figure(_part(measures, "stop_time_ms").get("p50"))),
         Text(str(transport.get("lost", "–")) if transport.get("received") else "–"),
-        Text(call.reason or call.detail, "dim" if call.passed else ""),
     ]
+
+
+def _failure(call: CallResult) -> Text:
+    kind = "not linked" if call.outcome == "success" else call.outcome.replace("_", " ")
+    reason = (call.reason or call.detail).removeprefix("not linked: ")
+    return Text.assemble(
+        ("✗ ", "bold red"), f"{call.agent} / {call.scenario}: ", (kind, "red"), f": {reason}"
+    )
 
 
 def _linked(linked: bool | None) -> Text:

@@ -160,7 +160,7 @@ def _posted_rows(
         # The record's order is kept: a row without a time, or with an odd one, stays behind the last.
         latest = max(latest, at if at is not None else latest)
         row = replace(_row(segment, turn), at_ms=latest)
-        if row.who == "caller":
+        if turn is not None:
             unanswered = turn
         elif row.who == "agent" and unanswered is not None:
             row, unanswered = replace(row, latency_ms=unanswered.get("response_latency_ms")), None
