@@ -45,6 +45,7 @@ class Ends:
 
     async def heard(self) -> np.ndarray:
         """Which samples arrived loud at the far end."""
+        await asyncio.sleep(0.1)  # the last packet is on its way
         result = await self.far.close()
         return g711.decode(result.recording.agent, "PCMU") > 1000
 
