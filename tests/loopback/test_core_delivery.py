@@ -231,6 +231,52 @@ async def test_a_backlog_does_not_hammer_an_api_that_is_down(start: Start, outbo
         assert len(tuner.received) < 10
 
 
+async def test_the_backlog_follows_as_soon_as_the_api_answers_again(start: Start, outbox: Path) -> None:
+    with ScriptedTuner(RateLimit(after_s=30)) as tuner:
+        box = Outbox(outbox)
+        for n in range(5):
+            box.put(Destination(tuner.base_url, 1, "a"), f"left-{n}", b'{"call_id": "left-%d"}' % n, now=1.0)
+        box.close()
+        delivery = start(tuner)
+        delivery.start()
+        assert tuner.wait_for_requests(1)
+        assert (await delivery.deliver(record())).state == "delivered"
+        assert tuner.wait_for_requests(6)
+
+
+async def test_a_process_with_a_wrong_key_does_not_condemn_what_others_left(
+    start: Start, outbox: Path
+) -> None:
+    with ScriptedTuner(401) as tuner:
+        box = Outbox(outbox)
+        box.put(Destination(tuner.base_url, 1, "a"), "left", b'{"call_id": "left"}', now=1.0)
+        box.close()
+        misconfigured = start(tuner)
+        misconfigured.start()
+        assert tuner.wait_for_requests(1)
+        await misconfigured.aclose()
+        assert account(outbox).pending == 1
+        await start(tuner).drain(deadline_s=5)
+    assert tuner.stored == {"left": 1}
+
+
+def test_a_delivery_that_is_forgotten_leaves_no_thread_behind(outbox: Path) -> None:
+    def couriers() -> int:
+        return sum(thread.name == "tuner-courier" for thread in threading.enumerate())
+
+    before = couriers()
+    with ScriptedTuner() as tuner:
+        config = TunerConfig(
+            api_key="k", workspace_id=1, agent_id="a", base_url=tuner.base_url, outbox=outbox
+        )
+        for n in range(3):
+            assert Delivery(config).deliver_sync(record(f"c-{n}")).state == "delivered"
+        give_up_at = time.monotonic() + 5
+        while couriers() > before and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+    assert couriers() <= before
+
+
 async def test_two_deliveries_on_one_outbox_send_each_record_once(start: Start, outbox: Path) -> None:
     with ScriptedTuner() as tuner:
         box = Outbox(outbox)

@@ -78,7 +78,7 @@ class TunerConfig(BaseSettings):
     @property
     def outbox_path(self) -> Path:
         """The outbox file: the one configured, or one below the user's state directory."""
-        return self.outbox or default_outbox_path()
+        return self.outbox.expanduser() if self.outbox else default_outbox_path()
 
 
 def default_outbox_path() -> Path:

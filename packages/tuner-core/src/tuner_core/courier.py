@@ -41,7 +41,8 @@ class Courier:
         self._config = config
         self._retry = retry
         self._timeout_s = timeout_s
-        self._mutex = threading.Lock()
+        # Reentrant: a finalizer may stop a courier from inside one of its own methods.
+        self._mutex = threading.RLock()
         self._inbox: deque[Handover | Future[OutboxStatus]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
@@ -75,15 +76,21 @@ class Courier:
         self._notice()
         return True
 
-    def stop(self, deadline_s: float) -> None:
-        """Store what was handed over, let tries in progress end within `deadline_s` seconds, and stop."""
+    def stop(self, deadline_s: float, *, wait: bool = True) -> None:
+        """Store what was handed over, let tries in progress end within `deadline_s` seconds, and stop.
+
+        Args:
+            deadline_s: for the tries, in seconds.
+            wait: return when it has stopped; otherwise at once.
+        """
         with self._mutex:
             if self._stop_within_s is None:
                 self._stop_within_s = max(deadline_s, 0.0)
             if self._thread is None:
                 return
         self._notice()
-        self._stopped.wait(deadline_s + _STOP_MARGIN_S)
+        if wait:
+            self._stopped.wait(deadline_s + _STOP_MARGIN_S)
 
     def _notice(self) -> None:
         with self._mutex:

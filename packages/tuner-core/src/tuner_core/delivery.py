@@ -39,6 +39,9 @@ _STORE_WITHIN_S = 2.0
 """A hand-over waits for the disk this long even when its deadline is shorter."""
 
 _EXIT_GRACE_S = 0.5
+_FORGOTTEN_GRACE_S = 30.0
+"""Time for the tries of a delivery that nobody refers to any more."""
+
 _T = TypeVar("_T")
 
 
@@ -175,7 +178,9 @@ class Delivery:
     def _running(self) -> Courier:
         with self._mutex:
             if self._courier is None:
-                self._courier = Courier(self._config, retry=self._retry, timeout_s=self._timeout_s)
+                self._courier = courier = Courier(self._config, retry=self._retry, timeout_s=self._timeout_s)
+                # A delivery that is forgotten instead of closed must not leave its thread behind.
+                weakref.finalize(self, courier.stop, _FORGOTTEN_GRACE_S, wait=False).atexit = False
             return self._courier
 
     def _submit(self, handover: Handover) -> None:

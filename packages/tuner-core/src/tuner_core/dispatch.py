@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +23,7 @@ import httpx
 from tuner_core.client import post_once
 from tuner_core.config import TunerConfig
 from tuner_core.conform import Conformed, conform
-from tuner_core.errors import InvalidRecord, OutboxError, TransportError, TunerError
+from tuner_core.errors import AuthenticationError, InvalidRecord, OutboxError, TransportError, TunerError
 from tuner_core.http import RetryPolicy, call_request
 from tuner_core.outbox import LEASE_S, Outbox
 from tuner_core.parcels import Destination, OutboxStatus, Parcel, Stored
@@ -89,6 +88,7 @@ class Dispatch:
         self._drains: list[Future[OutboxStatus]] = []
         self._senders = asyncio.Semaphore(_SENDERS)
         self._due = asyncio.Event()
+        self._hope = asyncio.Event()
         self._doubtful = True
 
     def take(self, handover: Handover) -> None:
@@ -118,6 +118,7 @@ class Dispatch:
         """Send what is pending without waiting for its turn; answer `done` when nothing is left to send."""
         self._drains.append(done)
         self._due.set()
+        self._hope.set()
 
     async def send_leftovers(self) -> None:
         """Send what no lane carries, until cancelled. The first round does not wait for anything's turn."""
@@ -141,7 +142,8 @@ class Dispatch:
             if errors:
                 hurry = False
                 pause = LEFT_OVER.wait_s(failures, errors[-1], random.random())
-                await asyncio.sleep(min(pause, _LOOK_AGAIN_S) if self._drains else pause)
+                if await self._paused(min(pause, _LOOK_AGAIN_S) if self._drains else pause):
+                    failures = 0
 
     async def wind_up(self, deadline_s: float) -> None:
         """Let lanes end within `deadline_s` seconds, stop the rest and give its leases back."""
@@ -196,7 +198,7 @@ class Dispatch:
         error: TunerError | None = None
         try:
             while True:
-                error = await self._try(box, parcel, leased_at=leased_at, renew=attempt > 1)
+                error = await self._try(box, parcel, leased_at=leased_at, own=True, renew=attempt > 1)
                 if error is None:
                     return
                 wait = self._retry.wait_s(attempt, error, random.random())
@@ -214,7 +216,7 @@ class Dispatch:
     async def _send_leftover(self, box: Outbox, parcel: Parcel) -> TunerError | None:
         error: TunerError | None = None
         try:
-            error = await self._try(box, parcel, leased_at=time.time(), renew=False)
+            error = await self._try(box, parcel, leased_at=time.time(), own=False)
         except asyncio.CancelledError:
             self._postpone(box, parcel, 0.0, None)
             raise
@@ -226,7 +228,9 @@ class Dispatch:
         until = time.time() + wait_s
         self._guarded(lambda: box.postpone(parcel, until=until, detail=str(error or "")), None)
 
-    async def _try(self, box: Outbox, parcel: Parcel, *, leased_at: float, renew: bool) -> TunerError | None:
+    async def _try(
+        self, box: Outbox, parcel: Parcel, *, leased_at: float, own: bool, renew: bool = False
+    ) -> TunerError | None:
         """Send a record once; the error when another try may help, None when it is settled."""
         async with self._senders:
             late = time.time() - leased_at > LEASE_S / 2
@@ -238,7 +242,8 @@ class Dispatch:
             try:
                 receipt = await self._post(parcel)
             except TunerError as error:
-                if error.retryable:
+                if error.retryable or (isinstance(error, AuthenticationError) and not own):
+                    # A wrong key here must not condemn what processes with a right one have stored.
                     return self._failed(box, parcel, error)
                 self._refused(box, parcel, error)
             except Exception as error:  # no TLS, or an interpreter that shuts down and takes the sockets away
@@ -270,9 +275,10 @@ class Dispatch:
             lambda: box.mark_delivered(parcel, tuner_id=receipt.id, is_new=receipt.is_new, now=now), None
         )
         self._settle(box, parcel, DeliveryOutcome("delivered", receipt))
+        self._hope.set()
 
     def _refused(self, box: Outbox, parcel: Parcel, error: TunerError) -> None:
-        logger.error("refused: %s", error)
+        logger.error("refused, and kept for `tuner outbox retry`: %s", error)
         now, detail = time.time(), str(error)
         self._guarded(lambda: box.mark_refused(parcel, detail=detail, now=now), None)
         self._settle(box, parcel, DeliveryOutcome("refused", detail=detail))
@@ -300,6 +306,11 @@ class Dispatch:
             found += [(box, parcel) for parcel in parcels]
         return found
 
+    async def _paused(self, wait_s: float) -> bool:
+        """Wait after a failure; True when the API has answered a lane, or somebody wants to drain, meanwhile."""
+        self._hope.clear()
+        return await _within(wait_s, self._hope)
+
     async def _wait_until_due(self) -> None:
         to = self._to
         dues = [
@@ -307,9 +318,7 @@ class Dispatch:
             for box in self._boxes()
         ]
         nearest = min((due - time.time() for due in dues if due is not None), default=_LOOK_AGAIN_S)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(max(nearest, _SHORTEST_WAIT_S), _LOOK_AGAIN_S)):
-                await self._due.wait()
+        await _within(min(max(nearest, _SHORTEST_WAIT_S), _LOOK_AGAIN_S), self._due)
 
     def _answer_drains(self) -> None:
         drains, self._drains = self._drains, []
@@ -326,6 +335,16 @@ class Dispatch:
         except OutboxError as error:
             logger.warning("%s", error)
             return otherwise
+
+
+async def _within(wait_s: float, event: asyncio.Event) -> bool:
+    """Wait for an event; False when the time is over first."""
+    try:
+        async with asyncio.timeout(wait_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def open_outbox(path: Path) -> Outbox:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
@@ -19,7 +20,7 @@ JsonValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | N
 
 MAX_DEPTH = 64
 _LARGEST_INT_BITS = 256
-_SURROGATES = range(0xD800, 0xE000)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Repairs:
@@ -42,7 +43,7 @@ class Repairs:
 
 def clean_text(text: str) -> str:
     """`text` without NUL and unpaired surrogates, which no UTF-8 body and few databases can hold."""
-    if "\x00" not in text and not any(ord(character) in _SURROGATES for character in text):
+    if _UNSTORABLE.search(text) is None:
         return text
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 

@@ -92,8 +92,11 @@ def drain(
         delivery.drain_sync(deadline_s=deadline)
     _, box = _opened(path)
     account = box.status()
+    problems = {entry.detail for entry in box.entries(state="pending") if entry.detail}
     box.close()
     typer.echo(_account(account))
+    for problem in sorted(problems):
+        typer.echo(f"still pending: {problem}")
     if account.pending:
         raise typer.Exit(1)
 
@@ -111,7 +114,7 @@ def retry(
 
 
 def _opened(path: Path | None) -> tuple[Path, Outbox]:
-    file = path or default_outbox_path()
+    file = path.expanduser() if path else default_outbox_path()
     if not os.path.exists(file):
         typer.echo(f"{file}: no outbox yet, nothing was ever handed over here")
         raise typer.Exit(0)
