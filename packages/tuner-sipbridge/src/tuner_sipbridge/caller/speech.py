@@ -10,28 +10,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from tuner_sipbridge.caller.persona import Persona
+from tuner_sipbridge.caller.piper_speech import PiperSpeech
+from tuner_sipbridge.caller.recorded_speech import RecordedSpeech
 from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.caller.speech_cache import CachedSpeech
+from tuner_sipbridge.caller.speech_source import SpeechSource
+from tuner_sipbridge.caller.tone_speech import ToneSpeech
 from tuner_sipbridge.caller.utterance import Utterance
 
-
-class SpeechSource(Protocol):
-    """Renders text. Blocking and CPU-bound: call it in a thread, before the call is dialled. Thread-safe."""
-
-    @property
-    def identity(self) -> str:
-        """What, besides text and persona, the sound depends on: part of the cache key."""
-        ...
-
-    def render(self, text: str, persona: Persona) -> Utterance:
-        """Speak `text` in the persona's voice, at the persona's speed and volume.
-
-        Raises:
-            SpeechError: it cannot be rendered; says what to install or which file is missing.
-        """
-        ...
+__all__ = ["SpeechSource", "Utterance", "render_scenario", "speech_for"]
 
 
 def speech_for(persona: Persona, *, cache: Path | None = None) -> SpeechSource:
@@ -44,16 +33,10 @@ def speech_for(persona: Persona, *, cache: Path | None = None) -> SpeechSource:
     Raises:
         SpeechError: the voice needs an extra that is not installed, or a file that is not there.
     """
-    from tuner_sipbridge.caller.recorded_speech import RecordedSpeech
-    from tuner_sipbridge.caller.tone_speech import ToneSpeech
-
     if persona.voice == "tone":
         return ToneSpeech()
     if persona.voice.endswith("/"):
         return RecordedSpeech(Path(persona.voice))
-    from tuner_sipbridge.caller.piper_speech import PiperSpeech
-    from tuner_sipbridge.caller.speech_cache import CachedSpeech
-
     return CachedSpeech(PiperSpeech(persona.voice), directory=cache)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import platformdirs
 
 from tuner_sipbridge.caller.persona import Persona
-from tuner_sipbridge.caller.speech import SpeechSource
+from tuner_sipbridge.caller.speech_source import SpeechSource
 from tuner_sipbridge.caller.utterance import Utterance
 
 logger = logging.getLogger("tuner_sipbridge.caller")

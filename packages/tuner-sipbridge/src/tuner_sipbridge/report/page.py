@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner_sipbridge.errors import FileError
+from tuner_sipbridge.report.figures import Group, groups_of
 from tuner_sipbridge.report.json_values import object_of, spans_of
 from tuner_sipbridge.report.ladder import Rung, rungs_of
 from tuner_sipbridge.report.latency_chart import LatencyChart, latency_chart
@@ -21,14 +22,6 @@ from tuner_sipbridge.trace import Trace
 FULL_CALLS = 120
 """Calls that get a section of their own; of a larger run those that failed come first."""
 THUMBNAIL_PX = 220.0
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A heading with its figures: name, value with unit, explanation."""
-
-    heading: str
-    figures: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +147,7 @@ def _call_view(call: CallResult, anchor: str, directory: Path) -> CallView:
         timeline=_timeline(call, trace, rows, directory),
         rows=rows,
         rungs=rungs_of(trace),
-        groups=_groups(call),
+        groups=groups_of(call.measures),
         record_text="" if record is None else json.dumps(record, indent=2, ensure_ascii=False),
     )
 
@@ -192,89 +185,9 @@ def _record(call: CallResult, directory: Path) -> dict[str, Any] | None:
     return object_of(record) or None
 
 
-def _groups(call: CallResult) -> list[Group]:
-    signalling, media, floor = (_part(call, name) for name in ("signalling", "media", "floor"))
-    response = _part(call, "response_latency_ms")
-    groups = [
-        Group(
-            "Signalling",
-            [
-                (
-                    "post-dial delay",
-                    _ms(signalling.get("post_dial_delay_ms")),
-                    "first INVITE to the first 180 or 183",
-                ),
-                ("ring time", _ms(signalling.get("ring_time_ms")), "180 to 200"),
-                (
-                    "set-up time",
-                    _ms(signalling.get("setup_time_ms")),
-                    "first INVITE to 200, with the challenge",
-                ),
-                ("challenges", _count(signalling.get("challenges")), "401 and 407 answered"),
-                ("retransmissions", _count(signalling.get("retransmissions")), "requests sent again"),
-                ("teardown", _ms(signalling.get("teardown_ms")), "our BYE to its 200"),
-            ],
-        ),
-        Group(
-            "Conversation",
-            [
-                (
-                    "greeting latency",
-                    _ms(call.measures.get("greeting_latency_ms")),
-                    "answer to the agent's first sound",
-                ),
-                ("response p50", _ms(response.get("p50")), "caller's last sound to the agent's first"),
-                ("response max", _ms(response.get("max")), "the slowest reply"),
-                ("overlap", _ms(floor.get("overlap_ms")), "both spoke"),
-                ("longest silence", _ms(floor.get("longest_silence_ms")), "neither spoke"),
-                ("agent spoke", _ms(floor.get("agent_speech_ms")), "in all"),
-            ],
-        ),
-        Group(
-            "Packets",
-            [
-                (
-                    "received",
-                    _count(media.get("received")),
-                    f"sent {_count(media.get('sent'))}, {media.get('codec', '')}",
-                ),
-                ("lost", _count(media.get("lost")), "by sequence numbers (RFC 3550 §A.3)"),
-                ("jitter", _ms(media.get("jitter_ms"), 2), f"at most {_ms(media.get('jitter_max_ms'), 2)}"),
-                ("longest gap", _ms(media.get("longest_gap_ms"), 1), "between two arrivals"),
-                (
-                    "own lateness p99",
-                    _ms(media.get("send_late_p99_ms"), 2),
-                    "our packets against their 20 ms grid",
-                ),
-                (
-                    "own lateness max",
-                    _ms(media.get("send_late_max_ms"), 2),
-                    "the dialer's share of any latency",
-                ),
-            ],
-        ),
-    ]
-    known = [
-        True,
-        bool(floor.get("agent_speech_ms") or floor.get("caller_speech_ms")),
-        bool(media.get("sent")),
-    ]
-    return [group for group, shown in zip(groups, known, strict=True) if shown and call.measures]
-
-
 def _part(call: CallResult, name: str) -> dict[str, Any]:
     return object_of(call.measures.get(name))
 
 
 def _short(milliseconds: float | None) -> str:
     return "–" if milliseconds is None else f"{milliseconds:.0f}"
-
-
-def _ms(milliseconds: float | None, digits: int = 0) -> str:
-    if milliseconds is None:
-        return "–"
-    return in_ms(milliseconds) if digits == 0 or abs(milliseconds) >= 100 else f"{milliseconds:.{digits}f} ms"
-
-
-def _count(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"

@@ -20,7 +20,7 @@ def results_table(result: RunResult) -> Table:
     table.add_column("", min_width=1, no_wrap=True)
     for heading in ("agent", "scenario", "linked"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("set-up", "greeting", "response", "slowest", "stop", "lost"):
+    for heading in ("set-up", "greeting", "reply", "slowest", "stop", "lost"):
         table.add_column(heading, justify="right", no_wrap=True)
     for call in result.calls:
         table.add_row(*_row(call))
