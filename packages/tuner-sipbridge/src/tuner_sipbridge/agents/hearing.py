@@ -24,6 +24,8 @@ MODEL = "pocketsphinx en-us"
 
 _REQUEST = struct.Struct("!II")
 _EXIT_S = 2.0
+_WORKER = "tuner_sipbridge.agents.recogniser"
+"""Module that the processes run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +136,8 @@ class _Worker:
 
     def close(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        try:
-            process.communicate(timeout=_EXIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        if process is not None:
+            _end(process)
 
     def _exchange(self, request: bytes) -> dict[str, Any]:
         if self._process is None:
@@ -152,16 +149,29 @@ class _Worker:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tuner_sipbridge.agents.recogniser"]
+    command = [sys.executable, "-m", _WORKER]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    first = _answer(process)
+    try:
+        first = _answer(process)
+    except EOFError:
+        _end(process)
+        raise
     if "error" in first:
-        process.communicate()
+        _end(process)
         raise SpeechError(
             f"speech recognition could not be loaded ({first['error']}): "
             "install tuner-sipbridge[pipecat] or tuner-sipbridge[livekit]"
         )
     return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Close the process's input, which ends it, and wait; kill it when it does not."""
+    try:
+        process.communicate(timeout=_EXIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
