@@ -34,6 +34,7 @@ class Reception:
         row: its row in the `ReceptionTable`.
         log: received packets in the layout of `packet_log`.
         record: whether the log keeps payloads.
+        simple_log: the log, when all there is to do with a packet is to append it; otherwise None.
         buffer: jitter buffer of a live stream.
         source: address latched onto; packets from elsewhere need `admit`.
         discarded: datagrams that were not RTP of this stream.
@@ -48,6 +49,7 @@ class Reception:
         "parameters",
         "record",
         "row",
+        "simple_log",
         "source",
         "stream",
     )
@@ -58,6 +60,7 @@ class Reception:
         self.stream, self.row, self.record, self.parameters = stream, row, record, parameters
         self.log = bytearray()
         self.buffer = JitterBuffer(silence=SILENCE[parameters.codec]) if live else None
+        self.simple_log = self.log if record and not live else None
         self.source: Source | None = None
         self.discarded = 0
         self._latch = SourceLatch()

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner_sipbridge.audio.activity import ActivityTable, SpeechThresholds
-from tuner_sipbridge.audio.g711 import POWER
 from tuner_sipbridge.media.engine import (
-    SAMPLE_RATE,
+    FRAME_SAMPLES,
     Codec,
     MediaEvent,
     MediaParameters,
@@ -51,6 +50,7 @@ class Batch:
     matrix: NDArray[np.uint8] = field(init=False)
     windows: list[tuple[memoryview]] = field(init=False)
     records: list[memoryview] = field(init=False)
+    whole: list[memoryview] = field(init=False)
     receptions: list[Reception] = field(default_factory=list[Reception])
     rows: list[int] = field(default_factory=list[int])
     sizes: list[int] = field(default_factory=list[int])
@@ -61,6 +61,7 @@ class Batch:
         self.matrix = np.zeros((self.rows_max, PREFIX_SIZE + DATAGRAM_SIZE), np.uint8)
         self.records = [row.data for row in self.matrix]
         self.windows = [(record[PREFIX_SIZE:],) for record in self.records]
+        self.whole = [record[: OVERHEAD + FRAME_SAMPLES] for record in self.records]
 
     def clear(self) -> None:
         """Make room for the next datagrams."""
@@ -191,8 +192,7 @@ class ReceptionTable:
             if length <= 0:
                 continue
             payload = matrix[members, OVERHEAD : OVERHEAD + length]
-            power = POWER[_CODECS[codec]].take(payload, mode="wrap").mean(axis=1)
-            for row, began in self._activity.hear(rows[members], power, at[members], length / SAMPLE_RATE):
+            for row, began in self._activity.hear(rows[members], payload, _CODECS[codec], at[members]):
                 events.append((self._stream(row), SpeechStarted(began)))
         return events
 
@@ -212,10 +212,15 @@ class ReceptionTable:
 
 def _keep(batch: Batch, lengths: NDArray[np.int64]) -> None:
     """Append each packet to its call's log, and to the jitter buffer of a live call."""
-    for entry, (reception, length) in enumerate(zip(batch.receptions, lengths.tolist(), strict=True)):
+    for reception, record, whole, length in zip(
+        batch.receptions, batch.records, batch.whole, lengths.tolist(), strict=False
+    ):
+        log = reception.simple_log
+        if log is not None and length == FRAME_SAMPLES:
+            log += whole
+            continue
         if length < 0:
             continue
-        record = batch.records[entry]
         buffer = reception.buffer
         if buffer is not None and length:
             buffer.insert(int.from_bytes(record[16:20], "big"), record[OVERHEAD : OVERHEAD + length])

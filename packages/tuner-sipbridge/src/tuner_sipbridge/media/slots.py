@@ -122,17 +122,13 @@ class TransmitSlot:
         header = self._packets[:count]
         header[:, 2:4] = self._sequence[:count].astype(">u2").view(np.uint8).reshape(count, 2)
         header[:, 4:8] = self._timestamp[:count].astype(">u4").view(np.uint8).reshape(count, 4)
-        eventful: list[Transmission] = []
-        for transmission in tuple(self._active):
-            if transmission.parameters.send:
-                self._fill_row(transmission, tick, at)
-            if transmission.has_events:
-                eventful.append(transmission)
-        return eventful
+        return self._fill_active(tick, at)
 
     def skip(self, ticks: int) -> None:
         """Let the timestamps move on over ticks in which nothing was sent."""
         self._timestamp[: len(self)] += np.uint32(FRAME_SAMPLES * ticks & 0xFFFFFFFF)
+        for transmission in self._active:
+            transmission.end_run()
 
     def note_sent(self, late_s: Sequence[float], refused: Sequence[int]) -> None:
         """Count the packets of one turn.
@@ -146,6 +142,22 @@ class TransmitSlot:
             self._late.note(self._sending, np.array(late_s))
         for entry in refused:
             self._sent[self._sending[entry]] -= 1
+
+    def _fill_active(self, tick: int, at: float) -> list[Transmission]:
+        payloads = self._payloads
+        eventful: list[Transmission] = []
+        for transmission in tuple(self._active):
+            run = transmission.run
+            if run is not None and run.offset < run.end:
+                begin = run.offset
+                run.offset = end = begin + FRAME_SAMPLES
+                payloads[transmission.row][:] = run.octets[begin:end]
+                continue
+            if transmission.parameters.send:
+                self._fill_row(transmission, tick, at)
+            if transmission.has_events:
+                eventful.append(transmission)
+        return eventful
 
     def _fill_row(self, transmission: Transmission, tick: int, at: float) -> None:
         row = transmission.row

@@ -9,13 +9,12 @@ from tuner_sipbridge.audio.g711 import silence, translate
 from tuner_sipbridge.media.engine import (
     FRAME_S,
     FRAME_SAMPLES,
-    SAMPLE_RATE,
     Codec,
     DigitsSent,
     MediaEvent,
     MediaParameters,
 )
-from tuner_sipbridge.media.playout import PlayoutQueue
+from tuner_sipbridge.media.playout import PlayoutQueue, Run
 from tuner_sipbridge.rtp.dtmf import EventPacket, EventSender
 
 SendTo: TypeAlias = Callable[[memoryview, tuple[Any, ...]], object]
@@ -35,7 +34,7 @@ class Transmission:
         parameters: what was agreed on last.
         queue: the audio to send.
         digits: the telephone events to send; audio waits until they are through.
-        played: stretches of audio that were sent: position in samples, codec, octets.
+        run: whole frames that may be taken on the next ticks without asking `next_frame`.
         stream: the stream's number.
         row: row in the slot's table, kept by the slot.
     """
@@ -43,13 +42,12 @@ class Transmission:
     __slots__ = (
         "_events",
         "_first_tick",
-        "_next_position",
-        "_record",
+        "_played",
         "digits",
         "parameters",
-        "played",
         "queue",
         "row",
+        "run",
         "send",
         "stream",
     )
@@ -61,7 +59,6 @@ class Transmission:
         parameters: MediaParameters,
         *,
         first_tick: int,
-        record: bool,
         queue: PlayoutQueue,
     ) -> None:
         """`first_tick` is the tick of the stream's first packet: sample 0 of the recording."""
@@ -70,11 +67,10 @@ class Transmission:
         self.parameters = parameters
         self.queue = queue
         self.digits = EventSender()
-        self.played: list[tuple[int, Codec, bytearray]] = []
+        self.run: Run | None = None
         self.row = -1
         self._first_tick = first_tick
-        self._record = record
-        self._next_position = -1
+        self._played: list[tuple[int, Codec, bytes]] = []
         self._events: list[MediaEvent] = []
 
     @property
@@ -98,14 +94,6 @@ class Transmission:
         self._events = []
         return events
 
-    def position(self, tick: int) -> int:
-        """Samples from the stream's first packet to the packet of `tick`."""
-        return (tick - self._first_tick) * FRAME_SAMPLES
-
-    def length_at(self, elapsed_s: float) -> int:
-        """Samples of the recording after so many seconds, but no less than what was sent."""
-        return max(round(elapsed_s * SAMPLE_RATE), self._next_position)
-
     def next_digit_packet(self, at: float) -> EventPacket | None:
         """The event packet of the tick due at `at`; None in the pause between two digits."""
         packet = self.digits.next_packet()
@@ -115,23 +103,31 @@ class Transmission:
 
     def next_frame(self, tick: int, at: float) -> bytes:
         """The 160 octets of the tick due at `at`, with silence where the queue has none."""
-        frame = self.queue.next_frame(at)
-        if self._record and frame:
-            self._keep(self.position(tick), frame)
+        position = (tick - self._first_tick) * FRAME_SAMPLES
+        frame = self.queue.next_frame(at, position)
         if len(frame) < FRAME_SAMPLES:
-            frame += self.silence[len(frame) :]
+            return frame + self.silence[len(frame) :]
+        self.run = self.queue.begin_run(at + FRAME_S, position + FRAME_SAMPLES)
         return frame
+
+    def end_run(self) -> None:
+        """Something else than a next frame is about to happen."""
+        self.run = None
+        self.queue.end_run()
 
     def change(self, parameters: MediaParameters) -> None:
         """Go on with other parameters; what is queued is carried over into another codec."""
+        self.end_run()
         before, self.parameters = self.parameters, parameters
         if before.codec != parameters.codec:
+            self._collect_played(before.codec)
             self.queue.convert(lambda octets: translate(octets, before.codec, parameters.codec))
 
-    def _keep(self, position: int, frame: bytes) -> None:
-        codec = self.parameters.codec
-        if position == self._next_position and self.played[-1][1] == codec:
-            self.played[-1][2].extend(frame)
-        else:
-            self.played.append((position, codec, bytearray(frame)))
-        self._next_position = position + len(frame)
+    def played(self) -> list[tuple[int, Codec, bytes]]:
+        """Stretches of audio that were sent: position in samples, codec, octets."""
+        self.end_run()
+        self._collect_played(self.parameters.codec)
+        return self._played
+
+    def _collect_played(self, codec: Codec) -> None:
+        self._played.extend((position, codec, bytes(octets)) for position, octets in self.queue.taken())

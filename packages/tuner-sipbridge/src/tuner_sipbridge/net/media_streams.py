@@ -6,12 +6,12 @@ import logging
 import select
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media import messages
-from tuner_sipbridge.media.engine import Codec, MediaEvent, MediaParameters
+from tuner_sipbridge.media.engine import SAMPLE_RATE, Codec, MediaEvent, MediaParameters
 from tuner_sipbridge.media.grid import Grid
 from tuner_sipbridge.media.playout import PlayoutQueue
 from tuner_sipbridge.media.reception import Reception
@@ -46,7 +46,7 @@ class _Stream:
 
     opened: messages.Open
     media: socket.socket
-    queue: PlayoutQueue = field(default_factory=PlayoutQueue)
+    queue: PlayoutQueue
     running: _Running | None = None
 
 
@@ -94,20 +94,31 @@ class StreamTable:
         match command:
             case messages.Start():
                 self._start(stream, command.parameters)
+            case messages.Close():
+                self._close(stream)
+            case _:
+                self._queue(stream, command)
+
+    def _queue(
+        self, stream: _Stream, command: messages.Play | messages.Finish | messages.Clear | messages.SendDigits
+    ) -> None:
+        """Change what the stream has to say."""
+        running = stream.running
+        match command:
             case messages.Play():
                 stream.queue.play(command.payload, command.mark, now=self._now())
             case messages.Finish():
                 stream.queue.finish(command.mark, now=self._now())
             case messages.Clear():
                 stream.queue.clear(now=self._now())
+                if running is not None:
+                    running.transmission.end_run()
             case messages.SendDigits():
-                if stream.running is not None:
-                    stream.running.transmission.digits.queue(command.digits, mark=command.mark)
-            case messages.Close():
-                self._close(stream)
-                return
-        if stream.running is not None:
-            stream.running.slot.awaken(stream.running.transmission)
+                if running is not None:
+                    running.transmission.end_run()
+                    running.transmission.digits.queue(command.digits, mark=command.mark)
+        if running is not None:
+            running.slot.awaken(running.transmission)
         elif stream.queue.has_events:
             self.tell(command.stream, stream.queue.events())
 
@@ -117,7 +128,7 @@ class StreamTable:
         except MediaError as error:
             self.reports.append(messages.OpenFailed(command.stream, str(error)))
             return
-        self._streams[command.stream] = _Stream(command, media)
+        self._streams[command.stream] = _Stream(command, media, PlayoutQueue(keep=command.record))
         host, port = media.getsockname()[:2]
         self.reports.append(messages.Opened(command.stream, (host, port)))
 
@@ -141,7 +152,6 @@ class StreamTable:
             stream.media.sendto,
             parameters,
             first_tick=step // self._grid.slots,
-            record=opened.record,
             queue=stream.queue,
         )
         self.slots[index].add(
@@ -177,14 +187,15 @@ class StreamTable:
         """Everything kept of a stream, which leaves its slot by this."""
         sent, late = running.slot.remove(running.transmission)
         source, remote = running.reception.source, running.transmission.parameters.remote
+        played = running.transmission.played()
         elapsed_s = max(0.0, self._now() - running.started_at)
         return messages.StreamLog(
             codec=running.codec,
             codecs=running.codecs,
             started_at=running.started_at,
-            samples=running.transmission.length_at(elapsed_s),
+            samples=max(round(elapsed_s * SAMPLE_RATE), played[-1][0] + len(played[-1][2]) if played else 0),
             sent=sent,
-            played=[(at, codec, bytes(octets)) for at, codec, octets in running.transmission.played],
+            played=played,
             received=bytes(running.reception.log),
             discarded=running.reception.discarded,
             source=None if source is None else (str(source[0]), int(source[1])),

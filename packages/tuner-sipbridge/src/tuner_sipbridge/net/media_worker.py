@@ -34,8 +34,11 @@ from tuner_sipbridge.net.media_sockets import ANCILLARY_SIZE, raise_descriptor_l
 from tuner_sipbridge.net.media_streams import StreamTable
 
 _BATCH = 256
+_LOOKS_A_TICK = 2
+"""Looking at the sockets costs much the same for few packets as for many; arrival times are the kernel's anyway."""
 _ROUNDS = 8
-"""How often a step looks at the sockets at most: what a flood sends beyond that waits in the kernel."""
+"""How many packets a tick's first look takes from one socket at most, and its other looks take one: what a flood
+sends beyond that waits in the kernel."""
 _COMMANDS_LEAVE_S = 0.001
 """Commands are left for the next step when less than this remains of the step."""
 _PARENT_CHECK_STEPS = 200
@@ -49,6 +52,7 @@ class MediaWorker:
         self._offset_s = settings.clock_offset_s
         self._grid = Grid(self._now() + 0.02, settings.slots)
         self._streams = StreamTable(settings, self._grid, self._now)
+        self._look_every = max(1, settings.slots // _LOOKS_A_TICK)
         self._batch = Batch(_BATCH)
         self._stamps: list[bytes] = []
         self._commands: deque[messages.Command] = deque()
@@ -60,10 +64,10 @@ class MediaWorker:
         while True:
             self._wait()
             slot, due = self._grid.slot, self._grid.due
-            tick_begins = slot == 0
             self._send(slot, due)
-            self._receive()
-            if tick_begins:
+            if slot % self._look_every == 0:
+                self._receive(_ROUNDS if slot == 0 else 1)
+            if slot == 0:
                 self._each_tick()
             self._grid.advance()
             if not self._link.receive(self._commands):
@@ -104,10 +108,10 @@ class MediaWorker:
         table.note_sent(left_at, refused)
         self._streams.collect(self._leaving)
 
-    def _receive(self) -> None:
-        """Take in what came to any socket, one packet a socket in each round."""
+    def _receive(self, rounds: int) -> None:
+        """Take in what came to the sockets, one packet a socket in each round."""
         correction_ns = time.time_ns() - round(self._now() * 1e9)
-        for _ in range(_ROUNDS + len(self._streams.receivers) // _BATCH):
+        for _ in range(rounds + len(self._streams.receivers) // _BATCH):
             ready = self._streams.ready(_BATCH)
             if not ready:
                 return
