@@ -109,7 +109,7 @@ async def test_a_translation_that_fails_still_gives_a_record(call: Any, monkeypa
     call.joins()
     call.shows_the_rest()
     await call.start()
-    monkeypatch.setattr(type(call.session), "usage", property(lambda _self: 1 / 0))
+    monkeypatch.setattr(type(call.session), "history", property(lambda _self: 1 / 0))
     await call.shutdown()
     assert call.payload["sip_call_id"]
     assert call.plugin.failures == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from livekit import rtc
+from livekit.agents import SessionUsageUpdatedEvent
 
 
 async def test_a_spoken_call_is_recorded_turn_by_turn(call: Any):
@@ -249,6 +250,16 @@ async def test_a_session_that_is_started_again_tells_only_what_is_new(call: Any)
     assert (first["call_id"], second["call_id"]) == ("c-81", "c-81-2")
     assert "book monday" in second["transcript"]
     assert "front desk" not in second["transcript"]
+
+
+async def test_what_a_closed_session_still_tells_is_no_second_call(call: Any):
+    await call.start()
+    await call.writes("hello")
+    await call.session.aclose()
+    call.session.emit("session_usage_updated", SessionUsageUpdatedEvent(usage=call.session.usage))
+    call.room.digit("4")
+    await call.shutdown()
+    assert len(call.sink.records) == 1
 
 
 async def test_nothing_of_the_call_and_no_deprecation_is_in_the_logs(

@@ -54,12 +54,19 @@ def test_the_leg_of_a_transfer_does_not_replace_the_caller():
     assert watch.caller.left is None
 
 
-def test_a_sip_participant_takes_the_place_of_one_who_is_not():
+def test_a_sip_caller_takes_the_place_of_one_who_is_not():
     watch = CallerWatch()
     watch.saw(_participant("web", KIND.PARTICIPANT_KIND_STANDARD), now=1.0)
     assert not watch.has_sip_caller
-    watch.saw(_participant("sip_1"), now=2.0)
+    watch.saw(_participant("sip_1", sip__ruleID="SDR_1"), now=2.0)
     assert watch.has_sip_caller
+
+
+def test_a_leg_that_the_agent_dials_into_a_web_call_is_not_its_caller():
+    watch = CallerWatch()
+    watch.saw(_participant("web", KIND.PARTICIPANT_KIND_STANDARD), now=1.0)
+    watch.saw(_participant("sip_1", sip__callStatus="dialing"), now=2.0)
+    assert not watch.has_sip_caller
 
 
 @pytest.mark.parametrize("kind", [KIND.PARTICIPANT_KIND_AGENT, KIND.PARTICIPANT_KIND_EGRESS])

@@ -35,6 +35,12 @@ def test_text_without_any_sign_of_speech_is_injected():
     assert (turn.source, turn.started_at, turn.ended_at) == ("injected", 100.0, 100.0)
 
 
+def test_text_with_a_transcripts_confidence_was_spoken_though_nothing_else_says_so():
+    message = _user("yes").model_copy(update={"transcript_confidence": 1.0})
+    (turn,) = user_turns(message, None, [Interval(95.0, 96.0)], agent_started_at=None)
+    assert (turn.source, turn.started_at, turn.ended_at) == ("speech", 95.0, 96.0)
+
+
 def test_text_that_code_appended_stands_beside_what_was_said():
     message = _user("where is my parcel", "Context: order 7 is late", stopped_speaking_at=99.0)
     spoken, added = user_turns(message, Heard("where is my parcel", 99.2), [], agent_started_at=None)

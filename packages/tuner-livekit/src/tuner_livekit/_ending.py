@@ -96,7 +96,7 @@ def ending_of(
         )
         if value
     )
-    ended_at = min(at, caller_left.at) if caller_left else at
+    ended_at = min([at, *(left.at for left in (caller_left, room_left) if left is not None)])
     if failed_at is None and (close_reason == "error" or job_reason == CRASHED):
         failed_at = at
     if failed_at is not None and (caller_left is None or failed_at <= caller_left.at):

@@ -44,13 +44,15 @@ class SessionCapture:
 
     Attributes:
         skip: ids of history items that belong to an earlier run of the same session.
-        started_at: Unix seconds of the first event, None while there was none.
+        started_at: Unix seconds when the session started, None before.
         untold: items of the history that could not be translated.
+        failed_at: Unix seconds of the last error that a model could not recover from.
     """
 
     skip: frozenset[str] = frozenset()
     started_at: float | None = None
     untold: int = 0
+    failed_at: float | None = None
     _items: dict[str, Any] = field(default_factory=dict[str, Any])
     _heard: dict[str, Heard] = field(default_factory=dict[str, Heard])
     _pending: Heard | None = None
@@ -60,11 +62,6 @@ class SessionCapture:
     _digits: list[DigitPressed] = field(default_factory=list[DigitPressed])
     _usage: Sequence[Any] = ()
     _errors: int = 0
-
-    def touched(self, *, at: float) -> None:
-        """The session showed a sign of life at `at`."""
-        if self.started_at is None or at < self.started_at:
-            self.started_at = at
 
     def transcribed(self, text: str, *, at: float) -> None:
         """The recogniser gave a final transcript."""
@@ -84,7 +81,9 @@ class SessionCapture:
         self._user.state(state, at=at)
 
     def agent_state(self, state: str, *, at: float) -> None:
-        """The agent began or ceased to speak."""
+        """The agent began or ceased to speak; the first state of all is the session's start."""
+        if self.started_at is None:
+            self.started_at = at
         self._agent.state(state, at=at)
 
     def tool_updated(self, update: Any, *, at: float) -> None:
@@ -108,9 +107,11 @@ class SessionCapture:
         """Totals so far (`AgentSessionUsage.model_usage`); each report replaces the one before."""
         self._usage = model_usage
 
-    def error(self) -> None:
-        """One of the models failed, whether the session recovered or not."""
+    def error(self, *, recoverable: bool, at: float) -> None:
+        """One of the models failed; the session may give up after errors that it cannot recover from."""
         self._errors += 1
+        if not recoverable:
+            self.failed_at = at
 
     @property
     def seen(self) -> frozenset[str]:

@@ -48,8 +48,8 @@ class Caller:
 class CallerWatch:
     """Remembers the caller of one job.
 
-    The first SIP participant is the caller, so that the leg of a transfer does not take the caller's place; a
-    participant of another kind is taken while there is no SIP one.
+    The first SIP participant is the caller, so that the leg of a transfer does not take the caller's place. A
+    participant of another kind is the caller until a SIP one dials in.
 
     Args:
         participant_identity: take only the participant of this identity.
@@ -120,7 +120,8 @@ class CallerWatch:
         if self.participant_identity is not None:
             wanted = identity == self.participant_identity
         elif is_sip:
-            wanted = caller is None or not caller.is_sip
+            # A SIP leg that the agent dials into a web call is not that call's caller.
+            wanted = caller is None or (not caller.is_sip and _is_inbound(_attributes(participant)))
         else:
             wanted = caller is None and participant.kind in _USER_KINDS
             wanted = wanted and not _attributes(participant).get(_ON_BEHALF)
@@ -132,7 +133,12 @@ class CallerWatch:
 
 def _was_dialled(attributes: Mapping[str, str]) -> bool:
     """True for a call that the agent's side made: such a caller joins the room before answering."""
-    return _STATUS in attributes and "sip.ruleID" not in attributes
+    return _STATUS in attributes and not _is_inbound(attributes)
+
+
+def _is_inbound(attributes: Mapping[str, str]) -> bool:
+    """True for a caller who came in by a dispatch rule, which no dialled participant has."""
+    return "sip.ruleID" in attributes
 
 
 def _attributes(participant: Any) -> dict[str, str]:

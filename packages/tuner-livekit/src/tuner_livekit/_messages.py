@@ -70,7 +70,7 @@ def user_turns(
     if not parts:
         return
     metrics: Mapping[str, Any] = message.metrics
-    if not _was_spoken(parts, metrics, heard):
+    if not _was_spoken(message, parts, metrics, heard):
         text = "\n".join(parts)
         yield UserTurn(text, message.created_at, message.created_at, id=message.id, source="injected")
         return
@@ -109,9 +109,13 @@ def agent_turn(message: ChatMessage, speech: Sequence[Interval]) -> AgentTurn | 
     )
 
 
-def _was_spoken(parts: Sequence[str], metrics: Mapping[str, Any], heard: Heard | None) -> bool:
+def _was_spoken(
+    message: ChatMessage, parts: Sequence[str], metrics: Mapping[str, Any], heard: Heard | None
+) -> bool:
     if metrics.get("started_speaking_at") or metrics.get("stopped_speaking_at"):
         return True
+    if message.transcript_confidence is not None:
+        return True  # only recognised text has one, realtime models' too
     return heard is not None and (heard.text in "\n".join(parts) or parts[0] in heard.text)
 
 

@@ -160,79 +160,88 @@ class TunerPlugin:
         return self._outcome
 
     def _listen(self) -> None:
+        self._ctx.add_shutdown_callback(self._on_job_shutdown)
+        self._listen_to(
+            self._session,
+            {
+                "conversation_item_added": self._on_item,
+                "user_input_transcribed": self._on_transcript,
+                "user_state_changed": self._on_user_state,
+                "agent_state_changed": self._on_agent_state,
+                "tool_execution_updated": self._on_tool,
+                "function_tools_executed": self._on_tools_executed,
+                "session_usage_updated": self._on_usage,
+                "error": self._on_error,
+                "close": self._on_close,
+            },
+        )
+        self._listen_to(
+            self._ctx.room,
+            {
+                "participant_connected": self._on_participant,
+                "participant_attributes_changed": self._on_attributes,
+                "participant_disconnected": self._on_participant_left,
+                "connection_state_changed": self._on_connection_state,
+                "disconnected": self._on_room_left,
+                "sip_dtmf_received": self._on_digit,
+            },
+        )
+        self._scan()
         entrypoint = asyncio.current_task()
         if entrypoint is not None and entrypoint.get_name() == _ENTRYPOINT_TASK:
             entrypoint.add_done_callback(self._guard.listener(self._on_entrypoint_done))
-        self._ctx.add_shutdown_callback(self._on_job_shutdown)
-        on_session: dict[Any, Callable[..., None]] = {
-            "conversation_item_added": self._on_item,
-            "user_input_transcribed": self._on_transcript,
-            "user_state_changed": self._on_user_state,
-            "agent_state_changed": self._on_agent_state,
-            "tool_execution_updated": self._on_tool,
-            "function_tools_executed": self._on_tools_executed,
-            "session_usage_updated": self._on_usage,
-            "error": self._on_error,
-            "close": self._on_close,
-        }
-        for name, listener in on_session.items():
-            self._session.on(name, self._guard.listener(listener))
-        room: Any = self._ctx.room
-        on_room: dict[Any, Callable[..., None]] = {
-            "participant_connected": self._on_participant,
-            "participant_attributes_changed": self._on_attributes,
-            "participant_disconnected": self._on_participant_left,
-            "connection_state_changed": self._on_connection_state,
-            "disconnected": self._on_room_left,
-            "sip_dtmf_received": self._on_digit,
-        }
-        for name, listener in on_room.items():
-            room.on(name, self._guard.listener(listener))
-        self._scan()
+
+    def _listen_to(self, emitter: Any, listeners: Mapping[str, Callable[..., None]]) -> None:
+        for name, listener in listeners.items():
+            emitter.on(name, self._guard.listener(listener))
 
     def _scan(self) -> None:
         """Look for the caller: nobody tells of the participants who were in the room before the agent."""
         if not self._watch.has_sip_caller:
             self._watch.scan(list(self._ctx.room.remote_participants.values()), now=time.time())
 
-    def _current(self, *, at: float) -> SessionCapture:
-        """The run that an event belongs to; the first event after a close begins the next one."""
-        if self._run is None:
-            self._run = SessionCapture(skip=self._told)
-        self._run.touched(at=at)
-        return self._run
-
     def _on_item(self, event: Any) -> None:
         self._scan()
-        self._current(at=event.created_at).item_added(event.item)
+        if self._run is not None:
+            self._run.item_added(event.item)
 
     def _on_transcript(self, event: Any) -> None:
-        if event.is_final:
-            self._current(at=event.created_at).transcribed(event.transcript, at=event.created_at)
+        if self._run is not None and event.is_final:
+            self._run.transcribed(event.transcript, at=event.created_at)
 
     def _on_user_state(self, event: Any) -> None:
-        self._current(at=event.created_at).user_state(event.new_state, at=event.created_at)
+        if self._run is not None:
+            self._run.user_state(event.new_state, at=event.created_at)
 
     def _on_agent_state(self, event: Any) -> None:
         self._scan()
-        self._current(at=event.created_at).agent_state(event.new_state, at=event.created_at)
+        if self._run is None:
+            # The session was started again. Nothing else begins a run: usage and tools may report after a close.
+            self._run = SessionCapture(skip=self._told)
+        self._run.agent_state(event.new_state, at=event.created_at)
 
     def _on_tool(self, event: Any) -> None:
-        self._current(at=event.created_at).tool_updated(event.update, at=event.created_at)
+        if self._run is not None:
+            self._run.tool_updated(event.update, at=event.created_at)
 
     def _on_tools_executed(self, event: Any) -> None:
-        self._current(at=event.created_at).tools_executed(event.zipped())
+        if self._run is not None:
+            self._run.tools_executed(event.zipped())
 
     def _on_usage(self, event: Any) -> None:
-        self._current(at=event.created_at).usage(event.usage.model_usage)
+        if self._run is not None:
+            self._run.usage(event.usage.model_usage)
 
     def _on_error(self, event: Any) -> None:
-        self._current(at=event.created_at).error()
+        if self._run is not None:
+            recoverable = bool(getattr(event.error, "recoverable", True))
+            self._run.error(recoverable=recoverable, at=event.created_at)
 
     def _on_close(self, event: Any) -> None:
         self._scan()
-        at = event.created_at
-        failed_at = at if event.error is not None else self._crashed_at
+        at, failed_at = event.created_at, self._crashed_at
+        if event.error is not None:
+            failed_at = (self._run.failed_at if self._run is not None else None) or at
         self._tell(at=at, close_reason=str(event.reason.value), failed_at=failed_at, job_reason=None)
 
     def _on_participant(self, participant: Any) -> None:
@@ -252,9 +261,8 @@ class TunerPlugin:
             self._room_left = Left.now(time.time(), reason)
 
     def _on_digit(self, event: Any) -> None:
-        if self._watch.is_caller(event.participant):
-            now = time.time()
-            self._current(at=now).digit(event.digit, at=now)
+        if self._run is not None and self._watch.is_caller(event.participant):
+            self._run.digit(event.digit, at=time.time())
 
     def _on_entrypoint_done(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -272,6 +280,8 @@ class TunerPlugin:
 
     def _is_a_call(self, run: SessionCapture, reason: str) -> bool:
         """A job that ended before anything began is a call only when somebody called or it crashed."""
+        if self._runs:
+            return bool(run.seen)
         known = run.started_at is not None or self._watch.caller is not None or self._crashed_at is not None
         return known or reason == CRASHED
 
@@ -290,19 +300,17 @@ class TunerPlugin:
         )
         timeline = CallTimeline(call_id=self._next_call_id(), call_type=self._type_of_call())
         timeline.apply(CallStarted(self._started_at(run)))
-        try:
-            self._fill(timeline, run, ended_at=ended.at)
-        except Exception as error:
-            self._guard.failed(error, "translation")
+        fill = self._guard.listener(self._fill)
+        fill(timeline, run, ended.at)
         timeline.apply(ended)
         self._told |= run.seen
         delivery = asyncio.get_running_loop().create_task(self._deliver(timeline), name="tuner_delivery")
         self._deliveries.append(delivery)
 
-    def _fill(self, timeline: CallTimeline, run: SessionCapture, *, ended_at: float) -> None:
+    def _fill(self, timeline: CallTimeline, run: SessionCapture, ended_at: float) -> None:
         session = self._session
-        run.usage(session.usage.model_usage)
-        for event in run.events(session.history.items, ended_at=ended_at, names=_model_names(session)):
+        names = ModelNames(*map(_model_name, (session.stt, session.llm, session.tts)))
+        for event in run.events(session.history.items, ended_at=ended_at, names=names):
             timeline.apply(event)
         if run.untold:
             logger.error("%d items of the conversation could not be recorded", run.untold)
@@ -317,9 +325,13 @@ class TunerPlugin:
 
     async def _deliver(self, timeline: CallTimeline) -> None:
         try:
-            url = await self._resolved_recording_url()
+            try:
+                url, deadline_s = await self._resolved_recording_url(), self._deadline_s
+            except asyncio.CancelledError:
+                # The loop is closing and waits for nobody: what matters now is that the record is on disk.
+                url, deadline_s = None, 0.0
             record = self._record(timeline, url)
-            outcome = await self._sink.deliver(record, deadline_s=self._deadline_s)
+            outcome = await self._sink.deliver(record, deadline_s=deadline_s)
             self._outcome = outcome
             if outcome.state != "delivered":
                 logger.warning("call %s is %s: %s", record.call_id, outcome.state, outcome.detail)
@@ -362,6 +374,6 @@ class TunerPlugin:
         return self._ctx.job.id if number == 1 else f"{self._ctx.job.id}-{number}"
 
 
-def _model_names(session: Any) -> ModelNames:
-    models = (session.stt, session.llm, session.tts)
-    return ModelNames(*(model.model if model is not None else None for model in models))
+def _model_name(model: Any) -> str | None:
+    name = getattr(model, "model", None)
+    return name if isinstance(name, str) else None
