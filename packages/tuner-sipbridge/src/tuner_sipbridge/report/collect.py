@@ -54,7 +54,7 @@ def _call(call: BatchCall, out: Path | None) -> CallResult:
         duration_s=round(ended.at - answered.at, 3) if answered is not None and ended is not None else 0.0,
         recording=path("call.wav"),
         trace=path("trace.jsonl"),
-        record=path("record.json") if link.linked else None,
+        record=path("record.json"),
         measures=run.measures.to_json(),
     )
 
