@@ -124,7 +124,7 @@ class Delivery:
             logger.info("delivery does not start while the interpreter shuts down")
 
     async def drain(self, *, deadline_s: float = 60.0) -> OutboxStatus | None:
-        """Send everything pending now, whoever left it; the account when done, None when the deadline passed.
+        """Send everything pending, whoever left it; the account when nothing is, None when the deadline passed.
 
         Args:
             deadline_s: longest wait, in seconds.

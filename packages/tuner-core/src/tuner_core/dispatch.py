@@ -109,13 +109,13 @@ class Dispatch:
         elif stored.parcel is not None:
             self._watched[box, stored.row] = [handover]
             self._follow(self._carry(box, stored.parcel))
-        elif (box, stored.row) in self._watched:
-            self._watched[box, stored.row].append(handover)
+        elif stored.held_here:
+            self._watched.setdefault((box, stored.row), []).append(handover)
         else:
-            handover.settle(DeliveryOutcome("pending", detail="it is being sent already"))
+            handover.settle(DeliveryOutcome("pending", detail="another process is sending it"))
 
     def drain(self, done: Future[OutboxStatus]) -> None:
-        """Send what is pending without waiting for its turn; answer `done` when nothing is left to send."""
+        """Send what is pending without waiting for its turn; answer `done` when nothing is pending any more."""
         self._drains.append(done)
         self._due.set()
         self._hope.set()
@@ -131,8 +131,6 @@ class Dispatch:
             )
             if not claimed:
                 hurry = False
-                if not self._lanes:
-                    self._answer_drains()
                 await self._wait_until_due()
                 continue
             tries = await asyncio.gather(*(self._send_leftover(box, parcel) for box, parcel in claimed))
@@ -317,8 +315,12 @@ class Dispatch:
             self._guarded(lambda box=box: box.next_due(to.base_url, to.workspace_id), None)
             for box in self._boxes()
         ]
-        nearest = min((due - time.time() for due in dues if due is not None), default=_LOOK_AGAIN_S)
-        await _within(min(max(nearest, _SHORTEST_WAIT_S), _LOOK_AGAIN_S), self._due)
+        waits = [due - time.time() for due in dues if due is not None]
+        if not waits:
+            self._answer_drains()
+        # Who drains wants to know soon what other processes, which cannot wake this one, have sent.
+        longest = _SHORTEST_WAIT_S if self._drains else _LOOK_AGAIN_S
+        await _within(min(max(min(waits, default=longest), _SHORTEST_WAIT_S), longest), self._due)
 
     def _answer_drains(self) -> None:
         drains, self._drains = self._drains, []

@@ -78,7 +78,7 @@ class Outbox:
                 if known["state"] == "delivered":
                     return Stored("delivered", row, tuner_id=known["tuner_id"])
                 if known["state"] == "pending" and self._held(known, now):
-                    return Stored("pending", row)
+                    return Stored("pending", row, held_here=known["lease_holder"] == self._file.holder.id)
                 db.execute(
                     "UPDATE records SET state = 'pending', body = ?, repairs = ?, detail = '', settled_at = NULL,"
                     " attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE id = ?",

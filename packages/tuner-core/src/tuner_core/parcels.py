@@ -35,7 +35,8 @@ class Stored:
 
     Attributes:
         state: of its row now.
-        parcel: the record to send, when this process now holds its lease.
+        parcel: the record to send, when the hand-over gave this process its lease.
+        held_here: this process has the lease already, so it is on its way.
         row: the row's number.
         tuner_id: Tuner's id, when an earlier hand-over was delivered.
     """
@@ -43,6 +44,7 @@ class Stored:
     state: RowState
     row: int
     parcel: Parcel | None = None
+    held_here: bool = False
     tuner_id: int | None = None
 
 

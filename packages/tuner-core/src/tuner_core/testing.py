@@ -111,8 +111,7 @@ class ScriptedTuner:
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing on standard error."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), Handler)
         self._server = server
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -164,6 +163,13 @@ class ScriptedTuner:
             self.stored[call_id] = 1
         number = list(self.stored).index(call_id) + 1
         return Answer(201 if is_new else 200, {"id": number, "provider_call_id": call_id, "is_new": is_new})
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle is what such tests are about."""
 
 
 def _send(request: BaseHTTPRequestHandler, answer: Answer, *, cut: bool = False) -> None:

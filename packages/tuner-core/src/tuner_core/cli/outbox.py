@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tuner_core.config import TunerConfig, default_outbox_path
 from tuner_core.delivery import Delivery
@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="What is still to be sent, and send
 _PathOption = Annotated[
     Path | None, typer.Option("--path", envvar="TUNER_OUTBOX", help="The outbox file.", show_envvar=True)
 ]
+_COLUMNS = ("call", "state", "stored", "tries", "bytes", "agent", "detail")
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -61,7 +62,7 @@ def list_records(
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries]))
         return
-    table = Table("call", "state", "stored", "tries", "bytes", "agent", "detail")
+    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS))
     for entry in entries:
         table.add_row(
             entry.call_id,
@@ -88,8 +89,12 @@ def drain(
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(3) from None
-    with Delivery(config) as delivery:
-        delivery.drain_sync(deadline_s=deadline)
+    try:
+        with Delivery(config) as delivery:
+            delivery.drain_sync(deadline_s=deadline)
+    except OutboxError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3) from None
     _, box = _opened(path)
     account = box.status()
     problems = {entry.detail for entry in box.entries(state="pending") if entry.detail}
