@@ -27,10 +27,10 @@ def errors_as_exit_codes() -> Generator[None]:
     except SipBridgeError as error:
         raise _exit(error) from None
     except ExceptionGroup as group:
-        ours = _first_of_ours(group)
+        ours = group.subgroup(SipBridgeError)
         if ours is None:
-            raise
-        raise _exit(ours) from None
+            raise  # a bug: it is shown whole
+        raise _exit(_first(ours)) from None
 
 
 def _exit(error: SipBridgeError) -> typer.Exit:
@@ -38,11 +38,6 @@ def _exit(error: SipBridgeError) -> typer.Exit:
     return typer.Exit(USAGE if isinstance(error, FileError | LocalProtocolError) else COULD_NOT_RUN)
 
 
-def _first_of_ours(group: ExceptionGroup[Exception]) -> SipBridgeError | None:
-    """The first error of ours in a task group, None when it holds only others: those are bugs and are shown."""
-    for error in group.exceptions:
-        if isinstance(error, SipBridgeError):
-            return error
-        if isinstance(error, ExceptionGroup):
-            return _first_of_ours(error)
-    return None
+def _first(group: ExceptionGroup[SipBridgeError]) -> SipBridgeError:
+    error = group.exceptions[0]
+    return error if isinstance(error, SipBridgeError) else _first(error)
