@@ -24,6 +24,7 @@ from livekit.agents import (
     utils,
     vad,
 )
+from livekit.agents.language import LanguageCode
 from livekit.agents.llm import StopResponse
 from livekit.agents.testing import fake_job_context
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
@@ -53,8 +54,13 @@ SCHEMA = Path(__file__).parents[2] / "data" / "create_call.schema.json"
 class ScriptedLLM(llm.LLM):
     """Answers by a table of last words: text is spoken, `(tool, arguments)` is called."""
 
-    model = "script-1"
-    provider = "offline"
+    @property
+    def model(self) -> str:
+        return "script-1"
+
+    @property
+    def provider(self) -> str:
+        return "offline"
 
     def __init__(self, script: dict[str, Any]) -> None:
         super().__init__()
@@ -66,10 +72,15 @@ class ScriptedLLM(llm.LLM):
 
 
 class _Answer(llm.LLMStream):
+    def __init__(self, owner: ScriptedLLM, **options: Any) -> None:
+        super().__init__(owner, **options)
+        self._owner = owner
+
     async def _run(self) -> None:
-        last = self._chat_ctx.items[-1]
+        last: Any = self._chat_ctx.items[-1]
+        script = self._owner.script
         words = last.output if last.type == "function_call_output" else (last.text_content or "")
-        answer = self._llm.script.get(words.split("\n")[0], "Sorry?")
+        answer = script.get(words.split("\n")[0], "Sorry?")
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, tuple):
@@ -88,8 +99,13 @@ class _Answer(llm.LLMStream):
 class ToneTTS(tts.TTS):
     """20 ms of tone a character."""
 
-    model = "tone-1"
-    provider = "offline"
+    @property
+    def model(self) -> str:
+        return "tone-1"
+
+    @property
+    def provider(self) -> str:
+        return "offline"
 
     def __init__(self) -> None:
         super().__init__(capabilities=tts.TTSCapabilities(streaming=False), sample_rate=RATE, num_channels=1)
@@ -144,8 +160,13 @@ class _PuppetVADStream(vad.VADStream):
 class PuppetSTT(stt.STT):
     """Hears what the test says."""
 
-    model = "puppet-1"
-    provider = "offline"
+    @property
+    def model(self) -> str:
+        return "puppet-1"
+
+    @property
+    def provider(self) -> str:
+        return "offline"
 
     def __init__(self) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
@@ -165,7 +186,7 @@ class _PuppetSTTStream(stt.RecognizeStream):
             pass
 
     def tell(self, text: str) -> None:
-        data = stt.SpeechData(language="en", text=text, confidence=0.9)
+        data = stt.SpeechData(language=LanguageCode("en"), text=text, confidence=0.9)
         kind = stt.SpeechEventType.FINAL_TRANSCRIPT
         self._event_ch.send_nowait(stt.SpeechEvent(type=kind, alternatives=[data]))
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from livekit.agents.llm import ChatMessage
 
 from tuner_livekit._messages import Heard, Interval, SpeechLog, agent_turn, user_turns
 
 
-def _user(*parts: str, **metrics: float) -> ChatMessage:
-    return ChatMessage(id="u1", role="user", content=list(parts), metrics=metrics, created_at=100.0)
-
-
-def _agent(text: str, *, interrupted: bool = False, **metrics: float) -> ChatMessage:
+def _user(*parts: str, **metrics: Any) -> ChatMessage:
     return ChatMessage(
-        id="a1", role="assistant", content=[text], interrupted=interrupted, metrics=metrics, created_at=100.0
+        id="u1", role="user", content=list(parts), metrics=cast("Any", metrics), created_at=100.0
+    )
+
+
+def _agent(text: str, *, interrupted: bool = False, **metrics: Any) -> ChatMessage:
+    return ChatMessage(
+        id="a1",
+        role="assistant",
+        content=[text],
+        interrupted=interrupted,
+        metrics=cast("Any", metrics),
+        created_at=100.0,
     )
 
 
