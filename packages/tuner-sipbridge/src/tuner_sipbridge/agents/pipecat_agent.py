@@ -7,6 +7,8 @@ from __future__ import annotations
 # Before Pipecat, which logs while it is imported.
 import tuner_sipbridge.agents.pipecat_log  # isort: skip  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
+import asyncio
+
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.audio.vad.silero import SileroVADAnalyzer
@@ -92,6 +94,19 @@ async def pipecat_agent(
         await runner.run()
     finally:
         line.hang_up()
+
+
+async def warm_up() -> None:
+    """Load recogniser, voice and voice activity detector, so that the first caller does not wait for them.
+
+    Raises:
+        SpeechError: the voice or the recogniser cannot be loaded.
+    """
+    await asyncio.gather(
+        asyncio.to_thread(SileroVADAnalyzer, params=_VAD),
+        shared_hearing().warm_up(),
+        shared_voice().warm_up(frontdesk.GREETING),
+    )
 
 
 def _pipeline(transport: SipTransport) -> Pipeline:

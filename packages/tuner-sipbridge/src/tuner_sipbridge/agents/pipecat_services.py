@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMAdapter
 from pipecat.frames.frames import (
     EndWorkerFrame,
     Frame,
@@ -37,6 +38,8 @@ from tuner_sipbridge.agents.frontdesk import Answer, Message
 
 _SAMPLE_BYTES = 2
 _CHUNK_S = 0.2
+_SLOW_SENTENCE_S = 10.0
+"""Synthesis of a sentence counts as failed after so long without audio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,9 @@ class HearingSTT(SegmentedSTTService):
 
 class FrontDeskLLM(LLMService):
     """The front desk's rules in the place of a language model, with one tool."""
+
+    adapter_class = OpenAILLMAdapter
+    """Pipecat's default, named so that it is imported with this module and not during the first call."""
 
     def __init__(self) -> None:
         super().__init__(settings=_llm_settings())
@@ -138,7 +144,7 @@ class VoiceTTS(TTSService):
         super().__init__(
             push_start_frame=True,
             push_stop_frames=True,
-            stop_frame_timeout_s=2.0,
+            stop_frame_timeout_s=_SLOW_SENTENCE_S,
             settings=TTSSettings(model=voice.MODEL, voice="joe", language="en"),
         )
         self._speaker = speaker

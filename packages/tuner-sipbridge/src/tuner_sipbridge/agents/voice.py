@@ -15,6 +15,7 @@ import numpy as np
 import soxr  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from tuner_sipbridge.agents.frontdesk import GREETING
 from tuner_sipbridge.errors import SpeechError
 
 MODEL = "piper en_US-joe-medium"
@@ -40,12 +41,12 @@ class Voice:
         self._piper: Any = None
 
     async def warm_up(self, *sentences: str, sample_rate: int = 8000) -> None:
-        """Load the voice now and render `sentences` into the cache.
+        """Load the voice now and render `sentences` into the cache; the greeting when none are given.
 
         Raises:
             SpeechError: the voice could not be loaded.
         """
-        for sentence in sentences or ("Hello.",):
+        for sentence in sentences or (GREETING,):
             await self.speak(sentence, sample_rate=sample_rate)
 
     async def speak(self, text: str, *, sample_rate: int) -> bytes:
