@@ -18,7 +18,7 @@ class JitterBuffer:
     behind what is buffered.
 
     Attributes:
-        late: packets that came when later audio had been given out already, and were dropped.
+        late: packets that were dropped: they came too late, or far off the others' timestamps.
         skipped_samples: octets dropped to keep the delay within its bound or to bring it back.
     """
 
@@ -44,6 +44,7 @@ class JitterBuffer:
         self._ring = bytearray(self._silence * self._size)
         self._window = max(1, sample_rate // (2 * frame_samples))
         self._started = self._anew = False
+        self._jump: int | None = None
         self._timestamp = self._position = 0
         self._play = 0
         self._end = 0
@@ -66,12 +67,20 @@ class JitterBuffer:
         if not length or length > self._max_delay:
             return
         position = self._place(timestamp, length)
-        self._timestamp, self._position = timestamp, position
-        if position < self._play and not self._make_room(position, length):
+        if position is None:
             self.late += 1
             return
+        self._timestamp, self._position = timestamp, position
+        if self._floor <= position < self._play:
+            self._make_room(position, length)
+        passed = max(self._floor, self._play) - position
+        if passed >= length:
+            self.late += 1
+            return
+        if passed > 0:
+            position, payload = position + passed, payload[passed:]
         self._write(position, payload)
-        self._end = max(self._end, position + length)
+        self._end = max(self._end, position + len(payload))
         surplus = self._end - self._play - self._max_delay
         if surplus > 0:
             self._skip(surplus)
@@ -89,8 +98,12 @@ class JitterBuffer:
             self._pops, self._excess = 0, self._size
         return frame
 
-    def _place(self, timestamp: int, length: int) -> int:
-        """Position of a packet on the buffer's own line; a jump of the timestamp continues the line."""
+    def _place(self, timestamp: int, length: int) -> int | None:
+        """Position of a packet on the buffer's own line, None for a stray one.
+
+        A jump of the timestamps continues the line, once a second packet confirms it: a single one far off may be a
+        straggler.
+        """
         if not self._started:
             self._started = True
             self._anew = False
@@ -98,22 +111,25 @@ class JitterBuffer:
         position = self._position + distance(self._timestamp, timestamp, 32)
         ahead = position + length - self._play > self._size
         behind = position < self._floor - self._size
-        if self._anew or ahead or behind:
-            self._anew = False
-            return max(self._end, self._play + self._delay)
-        return position
+        if not (self._anew or ahead or behind):
+            self._jump = None
+            return position
+        if not self._anew and (
+            self._jump is None or not 0 < distance(self._jump, timestamp, 32) < self._size
+        ):
+            self._jump = timestamp
+            return None
+        self._anew, self._jump = False, None
+        return max(self._end, self._play + self._delay)
 
-    def _make_room(self, position: int, length: int) -> bool:
-        """Move the playout back to a late packet; False when that would reorder or hold too much."""
-        if not self._adaptive or position < self._floor:
-            return False
+    def _make_room(self, position: int, length: int) -> None:
+        """Move the playout back to a late packet, unless that would hold too much."""
+        if not self._adaptive:
+            return
         if position >= self._end:
             self._play = position - min(self._delay, self._play - position)
-            return True
-        if max(self._end, position + length) - position > self._max_delay:
-            return False
-        self._play = position
-        return True
+        elif max(self._end, position + length) - position <= self._max_delay:
+            self._play = position
 
     def _write(self, position: int, payload: bytes | memoryview) -> None:
         at = position % self._size
