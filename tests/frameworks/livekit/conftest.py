@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -336,9 +337,10 @@ class Call:
     async def start(self, *, audio: bool = False, **options: Any) -> None:
         """Make session and plugin as an entrypoint does; text only unless `audio`."""
         self.make(audio=audio, **options)
-        await self.session.start(
-            self.agent, room=self.room, room_options=NO_AUDIO, session_host=False, record=False
-        )
+        # The room cannot carry the host's messages; livekit-agents 1.6 has no such host.
+        hosts = "session_host" in inspect.signature(self.session.start).parameters
+        quiet = {"session_host": False} if hosts else {}
+        await self.session.start(self.agent, room=self.room, room_options=NO_AUDIO, record=False, **quiet)
 
     def make(self, *, audio: bool = False, **options: Any) -> None:
         """The part of `start` before the session starts."""
@@ -422,4 +424,6 @@ async def call() -> AsyncIterator[Call]:
     room = SipRoom("test-room")
     with fake_job_context(room=room, job_id="AJ_test") as ctx:
         yield Call(ctx, room)
-        await ctx._on_cleanup()
+        cleaned: Any = ctx._on_cleanup()
+        if inspect.isawaitable(cleaned):
+            await cleaned

@@ -8,6 +8,7 @@ process does at the end is done here: session, room, callbacks.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -74,6 +75,7 @@ async def _shut_down(ctx: JobContext, entry: asyncio.Task[None], ended: asyncio.
     if not entry.done():
         await asyncio.wait([entry], timeout=_ENTRYPOINT_S)
         entry.cancel()
+        await asyncio.gather(entry, return_exceptions=True)
     session = _session_of(ctx)
     if session is not None:
         try:
@@ -87,4 +89,6 @@ async def _shut_down(ctx: JobContext, entry: asyncio.Task[None], ended: asyncio.
         await asyncio.gather(*(callback(reason) for callback in callbacks))
     except Exception:
         logger.exception("a shutdown callback failed")
-    await ctx._on_cleanup()  # pyright: ignore[reportPrivateUsage]
+    cleaned: Any = ctx._on_cleanup()  # pyright: ignore[reportPrivateUsage]
+    if inspect.isawaitable(cleaned):
+        await cleaned  # it became a coroutine function after livekit-agents 1.6
