@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both build .venv first, from names and versions in constraints.txt.
-.PHONY: demo test check fix bench build setup sipp clean help
+.PHONY: demo test faults check fix bench build setup sipp clean help
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -18,8 +18,11 @@ setup: $(READY) ## build .venv
 demo: $(READY) ## the whole loop, offline: simulated calls into real agents, posted, linked, reported (out/demo)
 	@$(BIN)/tuner-sipbridge demo --out out/demo
 
-test: $(READY) sipp ## all tests
-	@$(BIN)/python -m pytest
+test: $(READY) sipp ## all tests but the next line's
+	@$(BIN)/python -m pytest -m "not faults"
+
+faults: $(READY) ## the demo with each fault: exit code 1 and the right words
+	@$(BIN)/python -m pytest tests/demo -m faults
 
 check: $(READY) ## ruff, pyright strict, import contracts
 	@$(BIN)/ruff check .

@@ -24,12 +24,16 @@ def main() -> None:
         subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
         wheels = sorted(dist.glob("*.whl"))
         constraints = ROOT / "constraints.txt"
-        subprocess.run([UV, "pip", "install", "--quiet", "--python", python, "-c", constraints, *wheels], check=True)
+        subprocess.run(
+            [UV, "pip", "install", "--quiet", "--python", python, "-c", constraints, *wheels], check=True
+        )
         for package in PACKAGES:
             module = package.replace("-", "_")
             subprocess.run([python, "-c", f"import {module}"], check=True, cwd=folder)
         for command in ("tuner", "tuner-sipbridge"):
-            subprocess.run([python.with_name(command), "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [python.with_name(command), "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL
+            )
     for wheel in wheels:
         print(f"dist/{wheel.name}  {wheel.stat().st_size // 1024} kB")
 

@@ -66,15 +66,24 @@ def beep(*steps: dict[str, object] | str) -> Scenario:
 
 async def dial(scenario: str, folder: Path, played: Scenario) -> tuple[CallRun, int]:
     """Play `played` on a call to SIPp; gives the run and SIPp's exit code (0: it saw what it expected)."""
-    async with sipp(scenario, folder) as (uri, process), Dialer(username=USERNAME, password=PASSWORD) as dialer:
-        run = await dialer.run(uri, played, headers={"X-Probe": "kept"}, sip_call_id="2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd")
+    async with (
+        sipp(scenario, folder) as (uri, process),
+        Dialer(username=USERNAME, password=PASSWORD) as dialer,
+    ):
+        run = await dialer.run(
+            uri, played, headers={"X-Probe": "kept"}, sip_call_id="2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd"
+        )
         async with asyncio.timeout(10):
             code = await process.wait()
     return run, code
 
 
 def sent(run: CallRun, method: str) -> list[str]:
-    return [event.fields["message"] for event in run.trace.of("sip.sent") if event.fields["summary"].startswith(method)]
+    return [
+        event.fields["message"]
+        for event in run.trace.of("sip.sent")
+        if event.fields["summary"].startswith(method)
+    ]
 
 
 async def test_challenge_is_answered_and_the_echo_is_recorded(tmp_path: Path):
@@ -95,7 +104,9 @@ async def test_challenge_is_answered_and_the_echo_is_recorded(tmp_path: Path):
 def assert_digest_is_right(messages: str) -> None:
     """Recompute the credentials as SIPp received them, with nothing of ours."""
     (header,) = set(re.findall(r"^Proxy-Authorization: Digest (.*?)\r?$", messages, re.MULTILINE))
-    fields = {name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', header)}
+    fields = {
+        name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', header)
+    }
 
     def md5(text: str) -> str:
         return hashlib.md5(text.encode()).hexdigest()
@@ -143,7 +154,9 @@ async def test_each_repeated_200_is_acknowledged(tmp_path: Path):
 
 
 async def test_bye_of_the_agent_is_answered_and_told(tmp_path: Path):
-    run, code = await dial("agent_bye", tmp_path, beep({"say": "one"}, {"listen": {"patience_s": 5.0}}, {"say": "two"}))
+    run, code = await dial(
+        "agent_bye", tmp_path, beep({"say": "one"}, {"listen": {"patience_s": 5.0}}, {"say": "two"})
+    )
     assert code == 0
     assert run.outcome.kind == "agent_error"
     ended = run.trace.first("call.ended")

@@ -45,7 +45,10 @@ def test_no_function_body_is_over_50_lines():
     long = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _body_lines(node) > MAX_FUNCTION_LINES:
+            if (
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and _body_lines(node) > MAX_FUNCTION_LINES
+            ):
                 long[f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"] = _body_lines(node)
     assert long == {}
 
@@ -71,11 +74,17 @@ def test_no_module_is_named_after_nothing(word: str):
 
 
 def test_no_registry_host_and_no_path_of_a_machine_is_in_the_tree():
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     leak = re.compile("|".join(["pypi" + r"\.org", "python" + "hosted", "/work" + "/", "/root" + "/"]))
     found = []
     for name in tracked:
         path = ROOT / name
-        if path.is_file() and path.suffix not in {".pcap", ".wav"} and leak.search(path.read_text(encoding="utf-8", errors="replace")):
+        if (
+            path.is_file()
+            and path.suffix not in {".pcap", ".wav"}
+            and leak.search(path.read_text(encoding="utf-8", errors="replace"))
+        ):
             found.append(name)
     assert found == []

@@ -20,6 +20,8 @@ from tuner_sipbridge.errors import NetworkError
 
 POLL_S = 0.25
 """How often the local Tuner is asked while links are awaited."""
+SETTLE_S = 2.0
+"""How much longer to wait once a post has come for every call, though not all of them link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class LinkDesk:
     async def links(self, sip_call_ids: Collection[str], *, wait_s: float) -> dict[str, LinkResult]:
         """The link of each simulation, once all are linked or `wait_s` seconds have passed.
 
+        When every simulation that is not linked has a posted call that was most likely meant for it, nothing
+        more is to be expected, and the wait ends sooner.
+
         Raises:
             NetworkError: the local Tuner is gone.
         """
@@ -122,6 +127,8 @@ class LinkDesk:
             rows = [row for row in await self._rows() if row["sip_call_id"] in sip_call_ids]
             if all(row["linked"] for row in rows) or loop.time() >= deadline:
                 return {row["sip_call_id"]: await self._result(row) for row in rows}
+            if all(row["linked"] or row["candidate"] for row in rows):
+                deadline = min(deadline, loop.time() + SETTLE_S)
             await asyncio.sleep(POLL_S)
 
     async def _rows(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from tuner_sipbridge.batch import BatchResult, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
-from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.dialer.dialer import Dialer, dialable
 from tuner_sipbridge.link import LinkDesk
 from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.progress import BatchDisplay
@@ -68,6 +68,7 @@ def dial(
     Exit code 0: played to its end (and linked, with --tuner). 1: not. 2: bad usage or file. 3: could not run.
     """
     with errors_as_exit_codes():
+        dialable(uri)
         played = Scenario.load(scenario)
         target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
         plan = BatchPlan.of([target], [(played, 1)], name=played.name)

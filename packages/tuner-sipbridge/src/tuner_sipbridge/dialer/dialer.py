@@ -233,9 +233,7 @@ class Dialer:
     ) -> PlacedCall:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
-        uri = Uri.parse(target, error=LocalProtocolError)
-        if uri.scheme != "sip" or (uri.transport or "udp") != "udp":
-            raise LocalProtocolError(f"{target!r}: the dialer speaks SIP over UDP, to URIs that begin with sip:")
+        uri = dialable(target)
         driver = await self._driver_towards(await resolve(uri.host, uri.port or 5060))
         host, port = driver.local
         call_id = sip_call_id or new_sip_call_id()
@@ -270,6 +268,20 @@ class Dialer:
                 await driver.open(host=host, port=self._port)
                 self._drivers[host] = driver
             return self._drivers[host]
+
+
+def dialable(target: str) -> Uri:
+    """Read a SIP URI that is to be dialled.
+
+    Raises:
+        LocalProtocolError: it is none, or asks for a transport that the dialer does not speak.
+    """
+    uri = Uri.parse(target, error=LocalProtocolError)
+    if uri.scheme != "sip" or (uri.transport or "udp") != "udp":
+        raise LocalProtocolError(
+            f"{uri.scheme} URI: the dialer speaks SIP over UDP, to URIs that begin with sip: and name no other transport"
+        )
+    return uri
 
 
 def _class_of(error: SipBridgeError) -> OutcomeClass:
