@@ -6,7 +6,8 @@ import asyncio
 from collections import deque
 
 from tuner_sipbridge.agents.line import Line
-from tuner_sipbridge.media.engine import FRAME_S, FRAME_SAMPLES
+from tuner_sipbridge.audio import g711
+from tuner_sipbridge.media.engine import FRAME_S, SAMPLE_RATE
 
 DELAY_S = 0.5
 """Between what is heard and what is played."""
@@ -30,6 +31,7 @@ async def echo(line: Line) -> None:
 
 
 async def _play_back(line: Line) -> None:
+    law: g711.Law = "PCMA" if line.codec == "PCMA" else "PCMU"
     waiting: deque[bytes] = deque()
     behind = round((DELAY_S - _QUEUED_S) / FRAME_S)
     started = False
@@ -39,5 +41,5 @@ async def _play_back(line: Line) -> None:
             continue
         if not started:
             started = True
-            line.stream.play(frame[:1] * round(_QUEUED_S / FRAME_S) * FRAME_SAMPLES, mark="echo")
+            line.stream.play(g711.silence(round(_QUEUED_S * SAMPLE_RATE), law), mark="echo")
         line.stream.play(waiting.popleft(), mark="echo")
