@@ -135,6 +135,47 @@ def test_an_utterance_whose_audio_comes_in_two_parts_is_one_turn() -> None:
     assert (turn.text, turn.started_at, turn.ended_at) == ("First half, second half.", 10.0, 16.0)
 
 
+def test_a_sentence_committed_whole_was_still_heard_in_part() -> None:
+    speech = AgentSpeech()
+    synthesised(speech, "a", ("I have ten thirty on Monday.", 3.0), at=10.0)
+    speech.started(10.0)
+    speech.interrupted(11.1)
+    speech.committed("I have ten thirty on Monday.", at=11.1)
+    assert last(speech)["a"].text == "I have"
+
+
+def test_the_same_words_said_again_do_not_restore_the_turn_that_was_cut() -> None:
+    speech = AgentSpeech()
+    for context, at in (("a", 10.0), ("b", 20.0)):
+        speech.opened(context)
+        speech.sentence(context, "Sorry, I did not catch that.")
+        speech.audio(context, 3.0, at=at)
+        speech.started(at)
+        if context == "a":
+            speech.interrupted(11.1)
+            speech.stopped(11.1)
+    speech.closed("b")
+    speech.stopped(23.0)
+    speech.committed("Sorry, I did not catch that.", at=23.0)
+    turns = last(speech)
+    assert turns["a"].interrupted
+    assert len(turns["a"].text) < len(turns["b"].text)
+
+
+def test_an_utterance_that_nobody_closed_does_not_hold_up_the_next() -> None:
+    speech = AgentSpeech()
+    speech.opened("a")
+    speech.sentence("a", "Hello.")
+    speech.audio("a", 1.0, at=10.0)
+    speech.started(10.0)
+    speech.stopped(11.0)
+    synthesised(speech, "b", ("How are you?", 1.0), at=12.0)
+    speech.started(12.0)
+    speech.stopped(13.0)
+    turns = last(speech)
+    assert (turns["a"].ended_at, turns["b"].started_at, turns["b"].ended_at) == (11.0, 12.0, 13.0)
+
+
 def test_audio_without_text_takes_the_text_of_the_context() -> None:
     speech = AgentSpeech()
     speech.opened(None)

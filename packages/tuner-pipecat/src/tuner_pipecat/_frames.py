@@ -213,7 +213,7 @@ class FrameTranslator:
         self._context = frame.context
 
     def _sentence(self, frame: AggregatedTextFrame, at: float, sender: Sender | None) -> None:
-        if frame.will_be_spoken or sender == "tts":
+        if getattr(frame, "will_be_spoken", sender == "tts"):
             self._speaking.sentence(frame.context_id, frame.text, interruptible=frame.interruptible)
 
     def _audio(self, frame: TTSAudioRawFrame, at: float, sender: Sender | None) -> None:

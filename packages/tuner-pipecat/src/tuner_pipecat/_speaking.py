@@ -77,11 +77,9 @@ class _Utterance:
         """What was played of the text, to the word, as far as it can be told."""
         if self.cut_at is None:
             return self.text
+        # Pipecat commits whole sentences, unless the synthesis reports the words as they are spoken.
         word_timed = len(self.words) > len(self.sentences)
-        if self.committed and word_timed:
-            return self.committed
-        estimate = self._estimate()
-        return estimate if _squeezed(estimate).startswith(_squeezed(self.committed)) else self.committed
+        return self.committed if self.committed and word_timed else self._estimate()
 
     def _estimate(self) -> str:
         if not self.audio_s:
@@ -199,7 +197,7 @@ class AgentSpeech:
     def committed(self, text: str, *, at: float) -> None:
         """Pipecat wrote an agent turn to the context of the conversation."""
         said = _squeezed(text)
-        pending = [each for each in self._utterances if not each.committed]
+        pending = [each for each in self._utterances if not each.committed and self._may_be_committed(each)]
         for utterance in pending:
             own = _squeezed(utterance.text)
             if own and (own.startswith(said) or said.startswith(own)):
@@ -226,6 +224,11 @@ class AgentSpeech:
             if turn is not None:
                 yield turn
 
+    def _may_be_committed(self, utterance: _Utterance) -> bool:
+        """False for what was cut short or dropped before the newest utterance: its turn is over and settled."""
+        unheard = utterance.cut_at is not None or utterance.started_at is None
+        return utterance is self._utterances[-1] or not (utterance.over and unheard)
+
     def _commit_elsewhere(self, bare: _Utterance | None, text: str, at: float) -> None:
         """A turn whose text no utterance has: audio without text, or no synthesis at all."""
         utterance = bare or self._open(None)
@@ -238,15 +241,19 @@ class AgentSpeech:
 
     def _play_until(self, at: float, *, exact: bool = False) -> None:
         """Let the model play from where it stands to `at`."""
-        for utterance in self._utterances:
-            if utterance.over or utterance.first_audio_at is None:
-                continue
+        with_audio = [each for each in self._utterances if not each.over and each.first_audio_at is not None]
+        for utterance in with_audio:
+            assert utterance.first_audio_at is not None
             begin = max(self._played_until, utterance.first_audio_at)
             left = utterance.audio_s - utterance.played_s
             played = min(left, at - begin)
             first = utterance.started_at is None
             follows = first and begin > (self._speaking_since or 0.0)
-            if played <= 0 and not (first and not follows):
+            if not first and left <= _ROUNDING_S and utterance is not with_audio[-1]:
+                # Another one has audio: no more will come for this, whether or not anybody said so.
+                utterance.over = True
+                continue
+            if played <= 0 and (not first or follows):
                 break
             if follows and not exact and at - begin < _NEXT_UTTERANCE_S:
                 break
@@ -254,9 +261,9 @@ class AgentSpeech:
             utterance.played_s += max(played, 0.0)
             utterance.ended_at = self._played_until = begin + max(played, 0.0)
             self._changed[utterance.id] = utterance
-            if utterance.audio_s - utterance.played_s > _ROUNDING_S or not utterance.complete:
+            if utterance.audio_s - utterance.played_s > _ROUNDING_S:
                 break
-            utterance.over = True
+            utterance.over = utterance.complete or utterance is not with_audio[-1]
 
     def _begin(self, utterance: _Utterance, at: float) -> None:
         if utterance.started_at is not None:

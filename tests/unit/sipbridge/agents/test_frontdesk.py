@@ -122,6 +122,11 @@ def test_goodbye_ends_the_call(heard: str) -> None:
     assert "Goodbye" in reply.text
 
 
+def test_a_bare_no_declines_an_offer_and_is_no_end_otherwise() -> None:
+    assert reply_to("can i speak to a human", "no").hang_up
+    assert not reply_to("no").hang_up
+
+
 def test_repeat_says_the_last_thing_again() -> None:
     assert reply_to("what are your opening hours", "could you repeat that").text.startswith("We are open")
 

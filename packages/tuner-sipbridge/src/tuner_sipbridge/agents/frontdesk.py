@@ -32,7 +32,8 @@ _HOURS = (
     "We are open from nine in the morning until six in the evening, Monday to Friday. "
     "On Saturday we are open from ten until four. On Sunday we are closed."
 )
-_CALL_BACK = "I am passing that on to a colleague, who will call you back today. Is there anything else?"
+_ANYTHING_ELSE = "Is there anything else?"
+_CALL_BACK = f"I am passing that on to a colleague, who will call you back today. {_ANYTHING_ELSE}"
 _GO_AHEAD = "Sure, go ahead."
 _OFFER = "What can I do for you?"
 _GOODBYE = "Thank you for calling Harbour Books. Goodbye."
@@ -153,7 +154,8 @@ class _Desk:
     def _hear(self, text: str) -> tuple[_Desk, Answer]:
         words = set(_words(text))
         asks_for = _topic(text, words)
-        if asks_for == "goodbye":
+        declined = asks_for == "no" and self.last.endswith((_MORE, _ANYTHING_ELSE))
+        if asks_for == "goodbye" or declined:
             return replace(self, awaits=""), Answer(_GOODBYE, hang_up=True)
         if asks_for in _ANSWERS:
             return self._say(_ANSWERS[asks_for], awaits="address" if asks_for == "address" else "")

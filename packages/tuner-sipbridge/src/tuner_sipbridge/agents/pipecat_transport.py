@@ -171,6 +171,7 @@ class SipOutput(BaseOutputTransport):
         self._played_until = 0.0
         self._utterances = 0
         self._playing = False
+        self._interruptible = True
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to take audio."""
@@ -191,7 +192,7 @@ class SipOutput(BaseOutputTransport):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Handle one frame; an interruption empties the engine's queue before anything else happens."""
-        if isinstance(frame, InterruptionFrame):
+        if isinstance(frame, InterruptionFrame) and self._interruptible:
             self._silence()
         await super().process_frame(frame, direction)
 
@@ -208,6 +209,7 @@ class SipOutput(BaseOutputTransport):
         if not self._playing:
             self._playing = True
             self._utterances += 1
+        self._interruptible = frame.interruptible
         self._line.stream.play(g711.encode(samples, self._law), mark=self._mark)
         now = _now()
         self._played_until = max(self._played_until, now) + len(samples) / SAMPLE_RATE

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import signal
 import struct
 import sys
 import tempfile
@@ -110,6 +111,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    # An interrupt from the terminal is for the parent, which ends this process by closing its input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         serve(sys.stdin.buffer, pipe)
