@@ -37,10 +37,10 @@ class PeerEnvironment:
         """
         uv = _uv()
         if not self.python.exists():
-            _run(
-                [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"],
-                self.directory,
+            create = (
+                [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
             )
+            _run([*create, self.directory])
         if uv:
             _run([uv, "pip", "install", "--quiet", "--python", self.python, *requirements])
         else:

@@ -60,17 +60,25 @@ class Subject:
         return self.key.startswith("tuner")
 
 
-def all_subjects(counts: Sequence[int], environment: PeerEnvironment) -> Iterator[Subject]:
-    """Every row, in the order of the table; installs the peers on the way.
+def all_subjects(
+    counts: Sequence[int], environment: PeerEnvironment, *, only: Sequence[str] = ()
+) -> Iterator[Subject]:
+    """The rows, in the order of the table; installs the peers that they need on the way.
 
     Args:
         counts: calls at once. The peers that cannot take many get the smallest only.
-        environment: where to install them.
+        environment: where to install peers.
+        only: keys of the rows wanted; empty for all.
     """
-    yield from _our_dialer(counts)
-    yield from _agent_transport(counts, environment)
-    yield from _aiosipua(min(counts), environment)
-    yield from _sipp(counts)
+    families = {
+        "tuner": lambda: _our_dialer(counts),
+        "agent-transport": lambda: _agent_transport(counts, environment),
+        "aiosipua": lambda: _aiosipua(min(counts), environment),
+        "sipp": lambda: _sipp(counts),
+    }
+    for family, subjects in families.items():
+        if not only or any(key.startswith(family) for key in only):
+            yield from (subject for subject in subjects() if not only or subject.key in only)
 
 
 def _our_dialer(counts: Sequence[int]) -> Iterator[Subject]:

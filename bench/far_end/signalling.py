@@ -18,7 +18,7 @@ _CODECS = {0: "PCMU", 8: "PCMA"}
 
 @dataclass
 class Counts:
-    """Requests seen; a repeated INVITE counts as `retransmitted` only."""
+    """Requests seen; a repeated INVITE or BYE counts as `retransmitted` only."""
 
     invite: int = 0
     retransmitted: int = 0
@@ -49,6 +49,7 @@ class _Call:
     party: Party
     payload_type: int
     acknowledged: bool = False
+    ended: bool = False
 
     def answer(self) -> str:
         """Our SDP, the same however often it is asked for."""
@@ -96,7 +97,6 @@ class Signalling:
                 self._acknowledged(call_id)
                 return None
             case "BYE":
-                self.counts.bye += 1
                 self._ended(call_id)
             case _:
                 self.counts.other += 1
@@ -124,8 +124,12 @@ class Signalling:
 
     def _ended(self, call_id: str) -> None:
         call = self._calls.get(call_id)
-        if call is not None:
+        if call is not None and not call.ended:
+            call.ended = True
+            self.counts.bye += 1
             call.party.stop()
+        else:
+            self.counts.retransmitted += 1
 
 
 def _split(line: str) -> tuple[str, str]:

@@ -1,0 +1,130 @@
+"""Run the bench: `python -m bench [--quick] [--calls 100 300] [--seconds 4] [--rounds 3] [--only tuner sipp]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from bench.page import page_of
+from bench.peers import PeerEnvironment
+from bench.results import Conditions, Row, disturbance
+from bench.run import ROOT, RunFailed, run_once
+from bench.subjects import all_subjects
+from bench.table import table_of
+
+BUDGET_S = 280.0
+"""No round begins that would not be over by then."""
+
+
+def main() -> int:
+    options = _options()
+    if not sys.platform.startswith("linux"):
+        print("bench: reads /proc and the kernel's arrival times: Linux only", file=sys.stderr)
+        return 3
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    counts = sorted(options.calls or ([100] if options.quick else [100, 300]))
+    seconds = options.seconds or (2.0 if options.quick else 4.0)
+    with tempfile.TemporaryDirectory(prefix="tuner-bench-peers-") as folder, _Display(console) as display:
+        display.say("installing the peers into a throwaway environment")
+        subjects = all_subjects(counts, PeerEnvironment(Path(folder) / "venv"), only=options.only)
+        rows = [Row(subject, failure=subject.absent) for subject in subjects]
+        rounds = _measure(rows, 1 if options.quick else options.rounds, seconds, display)
+    conditions = Conditions.of_this_machine(rounds=rounds, seconds=seconds)
+    console.print(table_of(rows, conditions))
+    _write(rows, conditions, options.out)
+    console.print(
+        f"\n{options.out}/bench.html shows it as a picture, {options.out}/bench.json holds every run."
+    )
+    return 0 if all(row.runs for row in rows if row.subject.ours) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="CPU and pacing of our dialer and its peers."
+    )
+    parser.add_argument("--calls", type=int, nargs="+", help="calls at once, smallest for all (100 300)")
+    parser.add_argument("--seconds", type=float, help="length of the measured middle of a run (4)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (%(default)s)")
+    parser.add_argument(
+        "--only", nargs="+", help="keys of rows: tuner, tuner-busy, agent-transport, aiosipua, sipp, …"
+    )
+    parser.add_argument("--quick", action="store_true", help="100 calls, one round of 2 s")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"), help="where to write (%(default)s)")
+    return parser.parse_args()
+
+
+def _measure(rows: Sequence[Row], rounds: int, seconds: float, display: _Display) -> int:
+    """Run everything in turn, several times over; gives how many rounds there were."""
+    display.total(rounds * len(rows))
+    begin = time.monotonic()
+    for done in range(rounds):
+        spent = time.monotonic() - begin
+        if done and spent + spent / done > BUDGET_S:
+            return done
+        for row in rows:
+            if not row.failure:
+                display.say(f"{row.subject.name}, {row.subject.calls} calls, round {done + 1} of {rounds}")
+                try:
+                    row.runs.append(run_once(row.subject, seconds=seconds))
+                except RunFailed as error:
+                    row.failure = str(error)
+                    display.say(f"{row.subject.name}: {error}")
+            display.advance()
+    return rounds
+
+
+def _write(rows: Sequence[Row], conditions: Conditions, out: Path) -> None:
+    folder = ROOT / out
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {
+        "conditions": {**asdict(conditions), "others_share": round(disturbance(rows), 3)},
+        "rows": [row.to_json() for row in rows],
+    }
+    (folder / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
+    (folder / "bench.html").write_text(page_of(rows, conditions))
+
+
+class _Display:
+    """A bar on a terminal, a line a step elsewhere. It draws seldom: the machine is being measured."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(
+            *columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> _Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Show what is being done."""
+        self._progress.update(self._task, description=text)
+        if not self._console.is_terminal:
+            self._console.print(f"bench: {text}", markup=False, highlight=False)
+
+    def total(self, steps: int) -> None:
+        """Say how many steps there will be."""
+        self._progress.update(self._task, total=steps)
+
+    def advance(self) -> None:
+        """One step is done."""
+        self._progress.advance(self._task)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
