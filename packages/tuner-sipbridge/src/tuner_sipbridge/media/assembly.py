@@ -10,7 +10,7 @@ from tuner_sipbridge.media.engine import FRAME_SAMPLES, SAMPLE_RATE, Codec, Medi
 from tuner_sipbridge.media.messages import StreamLog
 from tuner_sipbridge.media.packet_log import ReceivedPackets, read_log
 from tuner_sipbridge.media.recording import Recording
-from tuner_sipbridge.rtp.sequence import unwrap
+from tuner_sipbridge.rtp.sequence import restarts, unwrap
 from tuner_sipbridge.rtp.stats import Reception, reception_of
 
 _EARLY = SAMPLE_RATE // 10
@@ -95,10 +95,9 @@ def _caller_side(log: StreamLog, codec: Codec) -> NDArray[np.uint8]:
 
 
 def _statistics(log: StreamLog, packets: ReceivedPackets) -> MediaStatistics:
-    parts = [_reception(log, _select(packets, packets.ssrc == source)) for source in np.unique(packets.ssrc)]
+    parts = [_reception(log, _select(packets, members)) for members in _sources(packets)]
     received, expected = sum(part.received for part in parts), sum(part.expected for part in parts)
     duplicates = sum(part.duplicates for part in parts)
-    last = _reception(log, _select(packets, packets.ssrc == packets.ssrc[-1])) if parts else None
     gaps = np.diff(np.sort(packets.arrival_ns))
     late = log.send_late_s or (None, None, None)
     return MediaStatistics(
@@ -109,7 +108,7 @@ def _statistics(log: StreamLog, packets: ReceivedPackets) -> MediaStatistics:
         duplicates=duplicates,
         reordered=sum(part.reordered for part in parts),
         discarded=log.discarded,
-        jitter_s=None if last is None else last.jitter_s,
+        jitter_s=parts[-1].jitter_s if parts else None,
         jitter_max_s=max(
             (part.jitter_max_s for part in parts if part.jitter_max_s is not None), default=None
         ),
@@ -122,12 +121,21 @@ def _statistics(log: StreamLog, packets: ReceivedPackets) -> MediaStatistics:
     )
 
 
+def _sources(packets: ReceivedPackets) -> list[NDArray[np.intp]]:
+    """The packets of each source, and of each start of it, the one that came last at the end."""
+    sources: list[NDArray[np.intp]] = []
+    for ssrc in np.unique(packets.ssrc):
+        members = np.flatnonzero(packets.ssrc == ssrc)
+        sources += np.split(members, restarts(packets.sequence[members])[1:])
+    return sorted(sources, key=lambda members: int(members[-1]))
+
+
 def _reception(log: StreamLog, packets: ReceivedPackets) -> Reception:
     audio = np.isin(packets.payload_type, list(log.codecs))
     return reception_of(packets.sequence, packets.timestamp, packets.arrival_ns, audio)
 
 
-def _select(packets: ReceivedPackets, which: NDArray[np.bool_]) -> ReceivedPackets:
+def _select(packets: ReceivedPackets, which: NDArray[np.bool_] | NDArray[np.intp]) -> ReceivedPackets:
     return ReceivedPackets(
         arrival_ns=packets.arrival_ns[which],
         length=packets.length[which],

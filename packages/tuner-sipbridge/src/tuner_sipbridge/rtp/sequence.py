@@ -14,6 +14,25 @@ def distance(earlier: int, later: int, bits: int) -> int:
     return ((later - earlier + half) & ((1 << bits) - 1)) - half
 
 
+_MAX_DROPOUT = 3000
+_MAX_MISORDER = 100
+"""How far sequence numbers may jump before the source has started anew (RFC 3550 §A.1)."""
+
+
+def restarts(sequence: NDArray[np.int64]) -> list[int]:
+    """Where the sequence numbers of one source start anew, by index into `sequence`; the first is always 0.
+
+    A jump counts when the next packet goes on from it: a single packet far off is a straggler.
+
+    Args:
+        sequence: 16-bit sequence numbers in order of arrival, shape (n,).
+    """
+    steps = np.diff(sequence).astype(np.int16).astype(np.int64)
+    jumps = (steps > _MAX_DROPOUT) | (steps < -_MAX_MISORDER)
+    goes_on = np.append(steps[1:] == 1, False)
+    return [0, *(np.flatnonzero(jumps & goes_on) + 1).tolist()]
+
+
 def unwrap(values: NDArray[np.integer], bits: int) -> NDArray[np.int64]:
     """Values of a circular counter as one growing line that starts with the first of them.
 
