@@ -1,4 +1,4 @@
-"""Build the four wheels into dist/, install them into a clean environment and import each: what a release does first."""
+"""Build the four wheels into dist/, install them into a clean environment, import each: what a release does first."""
 
 from __future__ import annotations
 

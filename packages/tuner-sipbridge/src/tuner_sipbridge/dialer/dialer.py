@@ -279,7 +279,7 @@ def dialable(target: str) -> Uri:
     uri = Uri.parse(target, error=LocalProtocolError)
     if uri.scheme != "sip" or (uri.transport or "udp") != "udp":
         raise LocalProtocolError(
-            f"{uri.scheme} URI: the dialer speaks SIP over UDP, to URIs that begin with sip: and name no other transport"
+            f"{uri.scheme} URI: the dialer speaks SIP over UDP, to URIs that begin with sip: and name no other"
         )
     return uri
 
