@@ -20,6 +20,7 @@ from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.agents.line import Line
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.audio import g711
+from tuner_sipbridge.media.engine import DigitReceived
 from tuner_sipbridge.sip.timers import Timers
 
 USERNAME, PASSWORD = "probe", "s3cret"
@@ -150,7 +151,7 @@ async def test_digits_arrive_once_each():
 
     async def listen(line: Line) -> None:
         async for event in line.stream.events():
-            if type(event).__name__ == "DigitReceived":
+            if isinstance(event, DigitReceived):
                 digits.append(event.digit)
 
     async with Answerer(listen, port=0) as answerer, Dialer() as dialer:
@@ -183,7 +184,10 @@ async def test_twenty_calls_at_once_each_hear_their_own_echo():
     async with Answerer(echo, port=0, username=USERNAME, password=PASSWORD) as answerer:
         async with Dialer(username=USERNAME, password=PASSWORD) as dialer:
             runs = await asyncio.gather(
-                *(dialer.run(uri_of(answerer), scenario({"say": "one two"}, {"pause_s": 0.4})) for _ in range(20))
+                *(
+                    dialer.run(uri_of(answerer), scenario({"say": "one two"}, {"pause_s": 0.4}))
+                    for _ in range(20)
+                )
             )
     assert [run.outcome.detail for run in runs if run.outcome.kind != "success"] == []
     assert len({run.sip_call_id for run in runs}) == 20
