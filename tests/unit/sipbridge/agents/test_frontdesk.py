@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tuner_sipbridge.agents.frontdesk import (
+    FIRST_SENTENCES,
     GREETING,
     LOOK_UP_ORDER,
     Message,
@@ -125,6 +126,21 @@ def test_goodbye_ends_the_call(heard: str) -> None:
 def test_a_bare_no_declines_an_offer_and_is_no_end_otherwise() -> None:
     assert reply_to("can i speak to a human", "no").hang_up
     assert not reply_to("no").hang_up
+
+
+def test_every_fixed_answer_begins_with_a_sentence_known_beforehand() -> None:
+    asked = [
+        "where is my order",
+        "hours",
+        "change my address",
+        "a refund",
+        "stop",
+        "yes",
+        "goodbye",
+        "purple",
+    ]
+    for text in asked:
+        assert reply_to(text).text.startswith(FIRST_SENTENCES)
 
 
 def test_repeat_says_the_last_thing_again() -> None:

@@ -42,6 +42,26 @@ _SORRY = (
 )
 _MORE = "Is there anything else I can do for you?"
 
+FIRST_SENTENCES = (
+    "Hello, this is the front desk of Harbour Books.",
+    _FILLER,
+    *(
+        text.partition(". ")[0] + "." if ". " in text else text
+        for text in (
+            _ASK_NUMBER,
+            _ASK_ADDRESS,
+            _HOURS,
+            _CALL_BACK,
+            _GO_AHEAD,
+            _OFFER,
+            _GOODBYE,
+            _SORRY,
+            _MORE,
+        )
+    ),
+)
+"""How each fixed answer begins: rendered beforehand, the caller does not wait for the voice."""
+
 _STATUSES = (
     "left our warehouse this morning and will be delivered tomorrow before noon",
     "is out for delivery and will be with you this afternoon",

@@ -105,7 +105,7 @@ async def warm_up() -> None:
     await asyncio.gather(
         asyncio.to_thread(SileroVADAnalyzer, params=_VAD),
         shared_hearing().warm_up(),
-        shared_voice().warm_up(frontdesk.GREETING),
+        shared_voice().warm_up(),
     )
 
 

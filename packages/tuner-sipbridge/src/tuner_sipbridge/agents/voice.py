@@ -15,7 +15,7 @@ import numpy as np
 import soxr  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from tuner_sipbridge.agents.frontdesk import GREETING
+from tuner_sipbridge.agents.frontdesk import FIRST_SENTENCES, GREETING
 from tuner_sipbridge.errors import SpeechError
 
 MODEL = "piper en_US-joe-medium"
@@ -41,12 +41,16 @@ class Voice:
         self._piper: Any = None
 
     async def warm_up(self, *sentences: str, sample_rate: int = 8000) -> None:
-        """Load the voice now and render `sentences` into the cache; the greeting when none are given.
+        """Load the voice now and render sentences into the cache.
+
+        Args:
+            sentences: what to render; the front desk's greeting and how its answers begin when none are given.
+            sample_rate: of the rendered speech in Hz.
 
         Raises:
             SpeechError: the voice could not be loaded.
         """
-        for sentence in sentences or (GREETING,):
+        for sentence in sentences or (GREETING, *FIRST_SENTENCES):
             await self.speak(sentence, sample_rate=sample_rate)
 
     async def speak(self, text: str, *, sample_rate: int) -> bytes:
