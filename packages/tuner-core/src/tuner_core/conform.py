@@ -193,7 +193,7 @@ def _flag(name: str, value: Any, repairs: Repairs) -> bool | None:
         return value
     spelt = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     flag = spelt.get(value.strip().lower()) if isinstance(value, str) else None
-    if flag is None and value in (0, 1):
+    if isinstance(value, int | float) and value in (0, 1):
         flag = bool(value)
     repairs.note(name, "not a boolean, left out" if flag is None else "converted to a boolean")
     return flag

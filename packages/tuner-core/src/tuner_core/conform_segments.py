@@ -24,8 +24,10 @@ _OTHER_ROLE_NAMES = {
     "tool_result": "agent_result",
 }
 _TIMES = ("start_ms", "end_ms", "duration_ms")
-_EPOCH_SECONDS = 1e9
+_LONGEST_MS = 1e9
+"""No call lasts eleven days; a larger number is a Unix time, or nothing."""
 _EPOCH_MS = 1e11
+"""Unix times from here on are milliseconds, below it seconds."""
 _FIELD = "transcript_with_tool_calls"
 
 NOBODY_SPOKE: dict[str, Any] = {
@@ -129,12 +131,12 @@ def _ms(name: str, value: Any, call_start_ms: int, repairs: Repairs) -> int | No
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
-        repairs.note(f"{_FIELD}[].{name}", "not a time, left out")
-        return None
-    if number >= _EPOCH_SECONDS and name != "duration_ms":
+    if number >= _LONGEST_MS and name != "duration_ms" and math.isfinite(number):
         repairs.note(f"{_FIELD}[].{name}", "a Unix time, made relative to the start of the call")
         number = (number if number >= _EPOCH_MS else number * 1000) - call_start_ms
+    if not math.isfinite(number) or number >= _LONGEST_MS:
+        repairs.note(f"{_FIELD}[].{name}", "no time in a call, left out")
+        return None
     if number < 0:
         repairs.note(f"{_FIELD}[].{name}", "negative, sent as 0")
         return 0
