@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from bench.results import Conditions, Row, notes
 
-WIDTH, LABELS, GAP, VALUES, ROW, TOP = 1000.0, 270.0, 40.0, 70.0, 30.0, 40.0
+WIDTH, LABELS, GAP, VALUES, ROW, TOP = 1100.0, 300.0, 30.0, 70.0, 30.0, 40.0
 _PLOT = (WIDTH - LABELS - GAP - 2 * VALUES) / 2
 
 

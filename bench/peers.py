@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,8 @@ def _run(command: list[str | Path]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_S)
     except subprocess.CalledProcessError as error:
-        lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-        raise NotInstalled(f"not installed: {lines[-1] if lines else f'exit {error.returncode}'}") from error
+        said = textwrap.shorten(error.stderr or f"exit {error.returncode}", 200, placeholder=" …")
+        raise NotInstalled(f"not installed: {said}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalled(f"not installed: {error}") from error
 

@@ -138,9 +138,9 @@ def notes(rows: Sequence[Row]) -> list[str]:
             "agent-transport announces a port that it does not listen on and hears only a far end that answers to "
             "where packets come from, as ours does. It sends a packet twice every few seconds: each moves its grid."
         )
-    if "sipp" in keys:
+    if any(row.runs and "sending only" in row.subject.name for row in rows):
         texts.append(
-            "SIPp as Debian builds it (3.6.1) announces and uses one RTP port for all calls and never reads it: "
+            "SIPp before 3.7, as Debian builds it, announces and uses one RTP port for all calls and never reads it: "
             "what it is sent is dropped in the kernel. Its figures are for sending alone, half of the others' work."
         )
     disturbed = disturbance(rows)

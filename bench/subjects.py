@@ -11,6 +11,8 @@ from bench.peers import NotInstalled, PeerEnvironment, sipp
 
 CALLERS = Path(__file__).parent / "callers"
 AGENT_TRANSPORT, AIOSIPUA, AIORTP = "0.2.2", "0.7.1", "0.8.0"
+SENDING_ONLY = "3.6."
+"""SIPp before 3.7 uses one RTP port for all calls and does not read it."""
 SOUND = bytes(number * 37 % 256 for number in range(64000))
 """Eight seconds of G.711 that SIPp plays."""
 
@@ -135,6 +137,9 @@ def _sipp(counts: Sequence[int]) -> Iterator[Subject]:
         path, version = sipp()
     except NotInstalled as error:
         absent = str(error)
+    name, work = f"SIPp {version}".strip(), "plays a file; reads and drops what it hears"
+    if version.startswith(SENDING_ONLY):
+        name, work = f"{name}, sending only", "plays a file; never reads what it is sent"
     for calls in counts:
 
         def command(place: Place, calls: int = calls) -> list[str]:
@@ -144,8 +149,7 @@ def _sipp(counts: Sequence[int]) -> Iterator[Subject]:
             local = ["-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin"]
             return [path, "-sf", str(CALLERS / "sipp_caller.xml"), *many, *length, *local, place.udp]
 
-        work = "plays a file; reads and drops what it hears"
-        yield Subject("sipp", f"SIPp {version}".strip(), calls, work, command, absent)
+        yield Subject("sipp", name, calls, work, command, absent)
 
 
 def _try_to_install(environment: PeerEnvironment, *requirements: str) -> str:
