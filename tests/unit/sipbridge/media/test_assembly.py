@@ -105,8 +105,21 @@ def test_lost_packet_is_silence_and_late_or_repeated_ones_lie_in_their_place():
 
 
 def test_what_lies_outside_the_call_is_cut():
-    packets = [Packet(-0.01, 0, b"\x01" * 160), *stream(1, at=0.995, ssrc=2)]
-    assert runs(recording(packets).agent) == [(1, 0, 80), (1, 7960, 40)]
+    packets = [Packet(0.995, 0, b"\x01" * 160)]
+    assert runs(recording(packets).agent) == [(1, 7960, 40)]
+
+
+def test_recording_begins_earlier_for_packets_that_came_before_our_first_left():
+    early = replace(log([Packet(-0.05, 0, b"\x01" * 160)]), played=[(0, "PCMU", b"\x05" * 160)])
+    result = result_of(early, record=True).recording
+    assert result is not None
+    assert result.started_at == pytest.approx(STARTED_AT - 0.06)
+    assert (runs(result.agent), runs(result.caller)) == ([(1, 80, 160)], [(5, 480, 160)])
+    assert (len(result.agent), len(result.caller), len(result.arrivals_ns)) == (8480, 8480, 54)
+
+
+def test_absurdly_early_arrivals_do_not_stretch_the_recording():
+    assert len(recording([Packet(-500.0, 0, b"\x01" * 160)]).agent) == 8000 + 40_000
 
 
 def test_pause_without_timestamps_moving_is_a_pause_in_the_recording():

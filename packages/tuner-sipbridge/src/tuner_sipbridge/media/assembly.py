@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner_sipbridge.audio.g711 import SILENCE, translate
-from tuner_sipbridge.media.engine import FRAME_SAMPLES, SAMPLE_RATE, Codec, MediaResult, MediaStatistics
+from tuner_sipbridge.media.engine import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    Codec,
+    MediaResult,
+    MediaStatistics,
+)
 from tuner_sipbridge.media.messages import StreamLog
 from tuner_sipbridge.media.packet_log import ReceivedPackets, read_log
 from tuner_sipbridge.media.recording import Recording
 from tuner_sipbridge.rtp.sequence import restarts, unwrap
 from tuner_sipbridge.rtp.stats import Reception, reception_of
 
+_LEAD_MAX_S = 5.0
+"""How far back a recording begins for the sake of packets that waited in the socket; it holds hardly more."""
 _EARLY = SAMPLE_RATE // 10
 """Samples by which a packet may come before its place; more cannot be jitter, so the place is wrong."""
 _LATE = SAMPLE_RATE // 5
@@ -25,11 +37,28 @@ def result_of(log: StreamLog, *, record: bool) -> MediaResult:
     """Recording and statistics of one stream; no recording when it never started or `record` is False."""
     packets = read_log(log.received)
     statistics = _statistics(log, packets)
+    voiced = _select(packets, packets.length > 0)
+    log = _with_lead(log, voiced)
     if not record or log.codec is None or log.started_at is None:
         return MediaResult(None, statistics)
-    agent, arrivals_ns = _agent_side(log, packets, log.codec, log.started_at)
+    agent, arrivals_ns = _agent_side(log, voiced, log.codec, log.started_at)
     caller = _caller_side(log, log.codec)
     return MediaResult(Recording(log.started_at, log.codec, caller, agent, arrivals_ns), statistics)
+
+
+def _with_lead(log: StreamLog, voiced: ReceivedPackets) -> StreamLog:
+    """The log with its beginning moved back, by whole frames, to a packet that came before our first one left."""
+    if log.started_at is None or not len(voiced):
+        return log
+    early_s = log.started_at - int(voiced.arrival_ns.min()) * 1e-9
+    frames = math.ceil(min(max(early_s, 0.0), _LEAD_MAX_S) / FRAME_S)
+    samples = frames * FRAME_SAMPLES
+    return replace(
+        log,
+        started_at=log.started_at - frames * FRAME_S,
+        samples=log.samples + samples,
+        played=[(position + samples, codec, octets) for position, codec, octets in log.played],
+    )
 
 
 def place(packets: ReceivedPackets, started_at: float) -> NDArray[np.int64]:
@@ -57,11 +86,10 @@ def place(packets: ReceivedPackets, started_at: float) -> NDArray[np.int64]:
 
 
 def _agent_side(
-    log: StreamLog, packets: ReceivedPackets, codec: Codec, started_at: float
+    log: StreamLog, voiced: ReceivedPackets, codec: Codec, started_at: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     agent = np.full(log.samples, SILENCE[codec], np.uint8)
     arrivals_ns = np.zeros(log.samples // FRAME_SAMPLES + 1, np.int64)
-    voiced = _select(packets, packets.length > 0)
     positions = place(voiced, started_at)
     inside = (positions >= 0) & (positions < log.samples)
     frames = positions[inside] // FRAME_SAMPLES
@@ -108,7 +136,7 @@ def _statistics(log: StreamLog, packets: ReceivedPackets) -> MediaStatistics:
         duplicates=duplicates,
         reordered=sum(part.reordered for part in parts),
         discarded=log.discarded,
-        jitter_s=parts[-1].jitter_s if parts else None,
+        jitter_s=next((part.jitter_s for part in reversed(parts) if part.jitter_s is not None), None),
         jitter_max_s=max(
             (part.jitter_max_s for part in parts if part.jitter_max_s is not None), default=None
         ),

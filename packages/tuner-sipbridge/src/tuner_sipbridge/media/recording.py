@@ -18,7 +18,7 @@ class Recording:
     timestamp, so that jitter does not tear the audio apart.
 
     Attributes:
-        started_at: Unix seconds of sample 0.
+        started_at: Unix seconds of sample 0: when our first packet left, or earlier when the far end's came first.
         codec: G.711 flavour of both sides.
         caller: shape (n,), uint8: octets sent.
         agent: shape (n,), uint8: octets received, the codec's silence where nothing came.
