@@ -122,13 +122,13 @@ def test_an_agent_deaf_to_the_barge_in_has_a_stop_time_as_long_as_its_speech(pai
     assert turn.response_latency_s is None
 
 
-def test_latency_after_keys_counts_from_the_end_of_the_last_key(painted_call: Make) -> None:
+def test_latency_after_keys_counts_from_the_first_packet_of_the_last_key(painted_call: Make) -> None:
     call = painted_call(6.0)
     call.note("caller.digits", 1.0, step=2, digits="427#")
     call.sound("agent", 2.3, 4.0)
     [turn] = call.measures().turns
     assert (turn.kind, turn.text) == ("digits", "427#")
-    assert turn.response_latency_s == pytest.approx(2.3 - 1.7, abs=2 * GRAIN)
+    assert turn.response_latency_s == pytest.approx(2.3 - 1.6, abs=2 * GRAIN)
 
 
 def test_the_greeting_counts_from_the_answer(painted_call: Make) -> None:

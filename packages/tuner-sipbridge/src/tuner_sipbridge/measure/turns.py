@@ -2,7 +2,7 @@
 
 | measure | from | to |
 |---|---|---|
-| response latency | last voiced sample of the caller's turn | first voiced sample of the agent's reply |
+| response latency | last voiced sample of the caller's turn, or first packet of its last key | first voiced sample of the agent's reply |
 | greeting latency | the 200 to our INVITE | first voiced sample of the agent |
 | stop time | first voiced sample of the caller's barge-in | last voiced sample of what the agent was saying |
 
@@ -39,7 +39,7 @@ class Turn:
         kind: `speech`, `barge_in` or `digits`.
         text: what the scenario had the caller say, or the keys pressed.
         started_at: first voiced sample, or first key.
-        ended_at: last voiced sample, or end of the last key.
+        ended_at: last voiced sample, or first packet of the last key: then a listening agent knows all keys.
         reply_at: first voiced sample of the reply, None when none came before the caller's next turn.
         stopped_at: for a barge-in over a speaking agent: last voiced sample before the agent fell silent.
     """
@@ -108,9 +108,9 @@ def _caller_turns(trace: Trace, caller: Sequence[Sound]) -> Iterator[Turn]:
         yield Turn(int(step or 0), kind, str(event.fields.get("text", "")), *edges)
     for event in trace.of("caller.digits"):
         digits = str(event.fields.get("digits", ""))
-        length = len(digits) * (DIGIT_S + DIGIT_GAP_S) - DIGIT_GAP_S
+        last_key = event.at + max(len(digits) - 1, 0) * (DIGIT_S + DIGIT_GAP_S)
         step = int(event.fields.get("step") or 0)
-        yield Turn(step, "digits", digits, event.at, event.at + max(length, 0.0))
+        yield Turn(step, "digits", digits, event.at, last_key)
 
 
 def _edges(start: TraceEvent, end: TraceEvent | None, caller: Sequence[Sound]) -> tuple[float, float]:
