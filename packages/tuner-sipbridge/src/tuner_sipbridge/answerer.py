@@ -209,10 +209,16 @@ class Answerer:
         Raises:
             NetworkError: the address cannot be bound.
         """
-        await self._driver.open(host=self._host, port=self._port)
+        # Media first: from the moment the port is bound, calls come in.
         if self._engine is None:
             self._own_engine = PyMediaEngine()
             self._engine = await self._own_engine.__aenter__()
+        try:
+            await self._driver.open(host=self._host, port=self._port)
+        except BaseException:
+            if self._own_engine is not None:
+                await self._own_engine.aclose()
+            raise
         return self
 
     async def __aexit__(

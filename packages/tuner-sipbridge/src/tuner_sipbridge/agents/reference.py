@@ -30,15 +30,13 @@ async def load_agent(name: AgentName, *, fault: Fault | None = None) -> Agent:
     try:
         if name == "pipecat":
             from tuner_sipbridge.agents.pipecat_agent import pipecat_agent as agent
+            from tuner_sipbridge.agents.pipecat_agent import warm_up
         else:
             from tuner_sipbridge.agents.livekit_agent import livekit_agent as agent
+            from tuner_sipbridge.agents.livekit_agent import warm_up
     except ImportError as error:
         raise SipBridgeError(
             f"the agent {name} needs {error.name}: pip install 'tuner-sipbridge[{name}]'"
         ) from error
-    from tuner_sipbridge.agents.hearing import shared_hearing
-    from tuner_sipbridge.agents.voice import shared_voice
-
-    await shared_hearing().warm_up()
-    await shared_voice().warm_up()
+    await warm_up()
     return agent if fault is None else functools.partial(agent, sink=faulty_sink(fault))
