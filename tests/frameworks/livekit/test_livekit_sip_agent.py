@@ -22,7 +22,7 @@ from tuner_sipbridge.media.engine import MediaParameters, MediaStream, SpeechSta
 from tuner_sipbridge.net.ids import new_correlation_id, new_sip_call_id
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 
-NUMBER = "The order number is four, two, seven."
+NUMBER = "The order number is three, one, five."
 HOURS = "What are your opening hours?"
 OVER = "Excuse me, I have another question."
 GOODBYE = "Thank you, goodbye."
@@ -174,7 +174,7 @@ async def test_three_calls_at_once_on_one_loop_are_heard_answered_and_recorded(h
     assert "order" in _rows(payload, "user")[0]["text"]
     assert payload["metadata"]["usage_token"]["stt_duration_seconds"] > 1
     assert [row["tool"]["name"] for row in _rows(payload, "agent_function")] == ["look_up_order"]
-    assert _rows(payload, "agent_result")[0]["tool"]["result"]["order_number"] == "427"
+    assert _rows(payload, "agent_result")[0]["tool"]["result"]["order_number"] == "315"
 
     payload, _, caller = barge_in
     assert payload["disconnection_reason"] == "user_hangup"
