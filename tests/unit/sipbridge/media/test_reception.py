@@ -66,9 +66,9 @@ class Bench:
             self.batch.receptions.append(reception)
             self.batch.rows.append(reception.row)
             self.batch.sizes.append(len(data))
-            self.batch.sources.append(source[0] if source else REMOTE)
-            if self.batch.sources[-1] != reception.source:
-                self.batch.strange.append(entry)
+            came_from = source[0] if source else REMOTE
+            if came_from != reception.source:
+                self.batch.strange[entry] = came_from
         arrivals = np.full(len(datagrams), round((1000 + at) * 1e9), np.int64)
         self.events += self.table.take(self.batch, arrivals)
 

@@ -42,8 +42,7 @@ class Batch:
         receptions: whose socket each datagram came from.
         rows: their rows in the table.
         sizes: octets of each datagram, 0 when it was cut short.
-        sources: where each came from.
-        strange: rows whose source is not the latched one.
+        strange: where those came from whose source is not the latched one, by row.
     """
 
     rows_max: int
@@ -54,8 +53,7 @@ class Batch:
     receptions: list[Reception] = field(default_factory=list[Reception])
     rows: list[int] = field(default_factory=list[int])
     sizes: list[int] = field(default_factory=list[int])
-    sources: list[Source] = field(default_factory=list[Source])
-    strange: list[int] = field(default_factory=list[int])
+    strange: dict[int, Source] = field(default_factory=dict[int, Source])
 
     def __post_init__(self) -> None:
         self.matrix = np.zeros((self.rows_max, PREFIX_SIZE + DATAGRAM_SIZE), np.uint8)
@@ -65,8 +63,10 @@ class Batch:
 
     def clear(self) -> None:
         """Make room for the next datagrams."""
-        for column in (self.receptions, self.rows, self.sizes, self.sources, self.strange):
-            column.clear()
+        self.receptions.clear()
+        self.rows.clear()
+        self.sizes.clear()
+        self.strange.clear()
 
 
 class ReceptionTable:
@@ -135,7 +135,7 @@ class ReceptionTable:
         rows, sizes, at = np.array(batch.rows), np.array(batch.sizes), arrival_ns.astype(np.float64) * 1e-9
         lengths = sizes - HEADER_SIZE
         plain = self._plain(matrix, rows, lengths)
-        plain[batch.strange] = False
+        plain[list(batch.strange)] = False
         events: list[StreamEvent] = []
         if not plain.all():
             for entry in np.flatnonzero(~plain).tolist():
@@ -162,7 +162,7 @@ class ReceptionTable:
         admitted = reception.admit(
             batch.records[entry],
             batch.sizes[entry],
-            batch.sources[entry],
+            batch.strange.get(entry) or reception.source or (),
             at=at,
             last_at=float(self._last_at[reception.row]),
         )

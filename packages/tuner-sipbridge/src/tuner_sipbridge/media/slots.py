@@ -119,9 +119,8 @@ class TransmitSlot:
         self._fresh.clear()
         self._sequence[:count] += self._sends[:count]
         self._timestamp[:count] += np.uint32(FRAME_SAMPLES)
-        header = self._packets[:count]
-        header[:, 2:4] = self._sequence[:count].astype(">u2").view(np.uint8).reshape(count, 2)
-        header[:, 4:8] = self._timestamp[:count].astype(">u4").view(np.uint8).reshape(count, 4)
+        self._sequence_field[:count] = self._sequence[:count]
+        self._timestamp_field[:count] = self._timestamp[:count]
         return self._fill_active(tick, at)
 
     def skip(self, ticks: int) -> None:
@@ -215,5 +214,7 @@ class TransmitSlot:
         self._arranged = False
 
     def _cut_views(self) -> None:
+        self._sequence_field = self._packets[:, 2:4].view(">u2")[:, 0]
+        self._timestamp_field = self._packets[:, 4:8].view(">u4")[:, 0]
         self._views = [packet.data for packet in self._packets]
         self._payloads = [view[HEADER_SIZE:] for view in self._views]

@@ -35,7 +35,7 @@ class PyMediaEngine:
         workers: int = 1,
         speech: SpeechThresholds | None = None,
         ports: tuple[int, int] | None = None,
-        slots: int = 4,
+        slots: int = 2,
     ) -> None:
         """Nothing starts before `start` or `async with`.
 

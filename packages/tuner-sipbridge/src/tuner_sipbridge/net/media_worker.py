@@ -34,14 +34,18 @@ from tuner_sipbridge.net.media_sockets import ANCILLARY_SIZE, raise_descriptor_l
 from tuner_sipbridge.net.media_streams import StreamTable
 
 _BATCH = 256
-_LOOKS_A_TICK = 2
-"""Looking at the sockets costs much the same for few packets as for many; arrival times are the kernel's anyway."""
+_TRUNCATED = int(socket.MSG_TRUNC)
+"""As a plain number: the enumeration's own arithmetic costs more than receiving the packet."""
+_STREAMS_A_LOOK = 400
+"""A look costs much the same for few packets as for many, and arrival times are the kernel's anyway; but a look at more
+sockets than this would make the next slot late."""
 _ROUNDS = 8
-"""How many packets a tick's first look takes from one socket at most, and its other looks take one: what a flood
-sends beyond that waits in the kernel."""
+"""How many packets a look takes from one socket at most: what a flood sends beyond that waits in the kernel."""
 _COMMANDS_LEAVE_S = 0.001
 """Commands are left for the next step when less than this remains of the step."""
 _PARENT_CHECK_STEPS = 200
+_NICENESS = -10
+"""Before ordinary processes, behind those of the system; allowed to root and with CAP_SYS_NICE."""
 
 
 class MediaWorker:
@@ -52,7 +56,6 @@ class MediaWorker:
         self._offset_s = settings.clock_offset_s
         self._grid = Grid(self._now() + 0.02, settings.slots)
         self._streams = StreamTable(settings, self._grid, self._now)
-        self._look_every = max(1, settings.slots // _LOOKS_A_TICK)
         self._batch = Batch(_BATCH)
         self._stamps: list[bytes] = []
         self._commands: deque[messages.Command] = deque()
@@ -65,8 +68,8 @@ class MediaWorker:
             self._wait()
             slot, due = self._grid.slot, self._grid.due
             self._send(slot, due)
-            if slot % self._look_every == 0:
-                self._receive(_ROUNDS if slot == 0 else 1)
+            if self._looks_in(slot):
+                self._receive()
             if slot == 0:
                 self._each_tick()
             self._grid.advance()
@@ -108,10 +111,15 @@ class MediaWorker:
         table.note_sent(left_at, refused)
         self._streams.collect(self._leaving)
 
-    def _receive(self, rounds: int) -> None:
+    def _looks_in(self, slot: int) -> bool:
+        """Whether this slot's step looks at the sockets: one of a tick does, and more the more streams there are."""
+        looks = 1 + len(self._streams.receivers) // _STREAMS_A_LOOK
+        return slot % max(1, self._grid.slots // looks) == 0
+
+    def _receive(self) -> None:
         """Take in what came to the sockets, one packet a socket in each round."""
         correction_ns = time.time_ns() - round(self._now() * 1e9)
-        for _ in range(rounds + len(self._streams.receivers) // _BATCH):
+        for _ in range(_ROUNDS + len(self._streams.receivers) // _BATCH):
             ready = self._streams.ready(_BATCH)
             if not ready:
                 return
@@ -126,13 +134,8 @@ class MediaWorker:
         batch, receivers, stamps = self._batch, self._streams.receivers, self._stamps
         batch.clear()
         stamps.clear()
-        receptions, rows, sizes, sources, windows = (
-            batch.receptions,
-            batch.rows,
-            batch.sizes,
-            batch.sources,
-            batch.windows,
-        )
+        receptions, rows, sizes, windows = batch.receptions, batch.rows, batch.sizes, batch.windows
+        strange = batch.strange
         entry = 0
         for descriptor, _ in ready:
             receive, reception = receivers[descriptor]
@@ -142,11 +145,10 @@ class MediaWorker:
                 continue
             receptions.append(reception)
             rows.append(reception.row)
-            sizes.append(0 if flags & socket.MSG_TRUNC else size)
-            sources.append(source)
+            sizes.append(0 if flags & _TRUNCATED else size)
             stamps.append(ancillary[0][2] if ancillary else _timespec(time.time_ns()))
             if source != reception.source:
-                batch.strange.append(entry)
+                strange[entry] = source
             entry += 1
 
     def _arrivals(self) -> NDArray[np.int64]:
@@ -179,9 +181,11 @@ def _timespec(nanoseconds: int) -> bytes:
 
 
 def _be_punctual() -> None:
-    """Ask the kernel for short timer slack and a short scheduler slice; neither needs a privilege."""
+    """Ask the kernel for priority where that is allowed, and for what needs no privilege: slack and slice."""
     if sys.platform != "linux":
         return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     libc = ctypes.CDLL(None, use_errno=True)
     pr_set_timerslack = 29
     libc.prctl(pr_set_timerslack, 1000, 0, 0, 0)
