@@ -111,7 +111,7 @@ def test_barge_in_stops_the_agent_and_is_marked(demo, agent):
 def test_keys_reach_the_tool(demo, agent):
     rows = segments(demo, agent, "keypad")
     assert [row["tool"]["params"] for row in rows if row["role"] == "agent_function"] == [
-        {"order_number": "315"}
+        {"order_number": "427"}
     ]
 
 

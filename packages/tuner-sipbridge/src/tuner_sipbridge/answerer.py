@@ -294,7 +294,6 @@ class Answerer:
                 await self._run_agent(line)
         finally:
             line.hang_up()
-            await asyncio.sleep(STREAM_TAIL_S)
             await stream.close()
 
     async def _run_agent(self, line: AnsweredLine) -> None:
@@ -303,6 +302,9 @@ class Answerer:
         ended = asyncio.ensure_future(line.ended())
         try:
             await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+            line.hang_up()
+            await asyncio.sleep(STREAM_TAIL_S)
+            await line.stream.close()  # ends the frames and events that the agent may be waiting for
             if not serving.done():
                 await asyncio.wait({serving}, timeout=AGENT_FAREWELL_S)
             if not serving.done():
