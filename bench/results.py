@@ -136,7 +136,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
     if "agent-transport" in keys:
         texts.append(
             "agent-transport announces a port that it does not listen on and hears only a far end that answers to "
-            "where packets come from, as ours does. It sends a packet twice every few seconds: each moves its grid."
+            "where packets come from, as ours does. Every few seconds it sends two packets in one tick, "
+            "which moves its grid."
         )
     if any(row.runs and "sending only" in row.subject.name for row in rows):
         texts.append(
