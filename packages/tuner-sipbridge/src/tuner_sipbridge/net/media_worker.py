@@ -184,17 +184,16 @@ def _be_punctual() -> None:
     """Ask the kernel for priority where that is allowed, and for what needs no privilege: slack and slice."""
     if sys.platform != "linux":
         return
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     libc = ctypes.CDLL(None, use_errno=True)
     pr_set_timerslack = 29
     libc.prctl(pr_set_timerslack, 1000, 0, 0, 0)
     sched_setattr = {"x86_64": 314, "aarch64": 274}.get(platform.machine())
-    if sched_setattr is None:
-        return
-    # struct sched_attr with SCHED_OTHER and sched_runtime as the slice: 0.1 ms (Linux 6.12; refused before).
-    attributes = struct.pack("=IIQiIQQQ", 48, 0, 0, 0, 0, 100_000, 0, 0)
-    libc.syscall(sched_setattr, 0, ctypes.create_string_buffer(attributes), 0)
+    if sched_setattr is not None:
+        # struct sched_attr with SCHED_OTHER and sched_runtime as the slice: 0.1 ms (Linux 6.12; refused before).
+        attributes = struct.pack("=IIQiIQQQ", 48, 0, 0, 0, 0, 100_000, 0, 0)
+        libc.syscall(sched_setattr, 0, ctypes.create_string_buffer(attributes), 0)
+    with contextlib.suppress(OSError):  # last: sched_setattr sets the niceness too
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 def main() -> None:
