@@ -10,6 +10,7 @@ from livekit import rtc
 
 from tuner_core.identity.livekit import from_participant_attributes
 from tuner_core.identity.model import SipIdentity
+from tuner_core.identity.phone import phone_number_of
 from tuner_livekit._ending import Left
 
 SIP = rtc.ParticipantKind.PARTICIPANT_KIND_SIP
@@ -104,7 +105,11 @@ class CallerWatch:
     @property
     def phone_number(self) -> str | None:
         """The caller's number, None when the trunk hides it."""
-        return self.caller.attributes.get("sip.phoneNumber") if self.caller is not None else None
+        return (
+            phone_number_of(self.caller.attributes.get("sip.phoneNumber"))
+            if self.caller is not None
+            else None
+        )
 
     def is_caller(self, participant: Any) -> bool:
         """True when `participant` is the caller, or cannot be told."""

@@ -16,13 +16,13 @@ from tuner_core.config import TunerConfig
 from tuner_core.delivery import default_sink
 from tuner_core.errors import ConfigError
 from tuner_core.events import CallStarted
+from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.records import CallRecord
 from tuner_core.sink import CallSink, DeliveryOutcome
 from tuner_core.timeline import CallTimeline
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture
-from tuner_livekit._guard import Guard
 from tuner_livekit._identity import CallerWatch
 
 logger = logging.getLogger("tuner_livekit")
@@ -120,7 +120,7 @@ class TunerPlugin:
         self._agent_version = agent_version
         self._metadata = metadata
         self._deadline_s = deadline_s
-        self._guard = Guard(on_error=on_error, strict=strict)
+        self._guard = Guard(logger, on_error=on_error, strict=strict)
         self._watch = CallerWatch(participant_identity, call_id_attribute)
         self._created_at = time.time()
         self._run: SessionCapture | None = SessionCapture()

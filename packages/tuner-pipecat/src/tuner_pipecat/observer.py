@@ -21,11 +21,11 @@ from pipecat.transports.base_output import BaseOutputTransport
 from tuner_core.config import TunerConfig
 from tuner_core.delivery import CallSink, DeliveryOutcome, default_sink
 from tuner_core.events import UsageReported
+from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.timeline import CallTimeline
 from tuner_pipecat._clock import FrameClock
 from tuner_pipecat._frames import FrameTranslator, Sender
-from tuner_pipecat._guard import Guard
 from tuner_pipecat._identity import identity_of, merged
 
 logger = logging.getLogger("tuner_pipecat")
@@ -111,7 +111,7 @@ class TunerObserver(BaseObserver):
         strict: bool = False,
     ) -> None:
         super().__init__(observe_every_push=False)  # pyright: ignore[reportUnknownMemberType] - untyped **kwargs
-        self._guard = Guard(on_error=on_error, strict=strict)
+        self._guard = Guard(logger, on_error=on_error, strict=strict)
         self._identity = identity_of(sip_call_id, sip_headers)
         self._call_id = call_id or uuid.uuid4().hex
         self._call_type = call_type

@@ -29,6 +29,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from tuner_core.config import TunerConfig
 from tuner_core.delivery import CallSink
+from tuner_core.identity.phone import phone_number_of
 from tuner_pipecat import TunerObserver
 from tuner_sipbridge.agents import frontdesk
 from tuner_sipbridge.agents.hearing import shared_hearing
@@ -63,7 +64,7 @@ async def pipecat_agent(
         sip_call_id=line.sip_call_id,
         sip_headers=line.headers,
         call_type="phone_call",
-        caller_phone_number=line.caller or None,
+        caller_phone_number=phone_number_of(line.caller),
         sink=sink,
         config=config,
     )

@@ -6,7 +6,9 @@ import logging
 
 import pytest
 
-from tuner_livekit._guard import Guard
+from tuner_core.guard import Guard
+
+LOGGER = logging.getLogger("tuner_test")
 
 
 def _broken(*_: object) -> None:
@@ -17,7 +19,7 @@ def test_a_failing_listener_is_counted_told_and_logged_once_without_its_words(
     caplog: pytest.LogCaptureFixture,
 ):
     told: list[Exception] = []
-    listener = Guard(on_error=told.append, strict=False).listener(_broken)
+    listener = Guard(LOGGER, on_error=told.append, strict=False).listener(_broken)
     with caplog.at_level(logging.DEBUG):
         listener(1)
         listener(2)
@@ -28,11 +30,11 @@ def test_a_failing_listener_is_counted_told_and_logged_once_without_its_words(
 
 
 def test_an_on_error_that_fails_itself_changes_nothing():
-    guard = Guard(on_error=_broken, strict=False)
+    guard = Guard(LOGGER, on_error=_broken, strict=False)
     guard.listener(_broken)()
     assert guard.failures == 1
 
 
 def test_strict_raises():
     with pytest.raises(TypeError):
-        Guard(on_error=None, strict=True).listener(_broken)()
+        Guard(LOGGER, on_error=None, strict=True).listener(_broken)()
