@@ -16,6 +16,7 @@ import soxr  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from tuner_sipbridge.agents.frontdesk import FIRST_SENTENCES, GREETING
+from tuner_sipbridge.caller.piper_speech import SPEAKING
 from tuner_sipbridge.errors import SpeechError
 
 MODEL = "piper en_US-joe-medium"
@@ -94,9 +95,10 @@ class Voice:
         self._piper = self._piper or _load()
         # Pitch is raised by playing the samples faster, so the model is asked to speak slower by as much.
         settings = _module("piper").SynthesisConfig(length_scale=self._pitch / self._pace)
-        pieces: list[NDArray[np.float32]] = [
-            chunk.audio_float_array for chunk in self._piper.synthesize(text, settings)
-        ]
+        with SPEAKING:
+            pieces: list[NDArray[np.float32]] = [
+                chunk.audio_float_array for chunk in self._piper.synthesize(text, settings)
+            ]
         if not pieces:
             return b""
         rendered = np.concatenate(pieces)

@@ -19,7 +19,7 @@ from tuner_sipbridge.errors import SpeechError
 
 INSTALL = "install it with: pip install 'tuner-sipbridge[speech]'"
 
-_speaking = threading.Lock()
+SPEAKING = threading.Lock()
 
 
 class PiperSpeech:
@@ -51,7 +51,7 @@ class PiperSpeech:
         # Piper draws its noise unseeded: without it the same sentence is the same audio, run after run.
         style = piper.SynthesisConfig(length_scale=1.0 / persona.speed, noise_scale=0.0, noise_w_scale=0.0)
         # espeak-ng, which Piper asks for phonemes, keeps its state in globals.
-        with _speaking:
+        with SPEAKING:
             model = _model(self._voice)
             chunks = list(model.synthesize(text, style))
         pieces: list[NDArray[np.int16]] = [chunk.audio_int16_array for chunk in chunks]
