@@ -24,6 +24,8 @@ SPELL_S = 0.05
 AT_ONCE = 50
 """Calls that are being set up at a time."""
 TALK = {"say": "a caller who keeps on talking while the agent talks too, as nobody should"}
+PERIOD_S = 7.0
+"""About how long a turn of 4 s and the pause after it take; callers begin spread over it."""
 TURNS = 20
 
 
@@ -42,19 +44,13 @@ async def main() -> None:
         threading.Thread(target=be_busy, daemon=True).start()
     over = asyncio.Event()
     watch = asyncio.create_task(watch_stdin(over))
-    scenario = Scenario.model_validate(
-        {
-            "name": "bench",
-            "persona": {"voice": "tone"},
-            "max_call_s": 600,
-            "steps": [TALK, {"pause_s": 1}] * TURNS,
-        }
-    )
     gate = asyncio.Semaphore(AT_ONCE)
     engine = PyMediaEngine(streams=calls)
     async with engine, Dialer(engine=engine, speech=RenderedOnce()) as dialer, asyncio.TaskGroup() as group:
         for number in range(calls):
-            group.create_task(one(dialer, f"sip:agent{number}@{target}", scenario, gate, over))
+            group.create_task(
+                one(dialer, f"sip:agent{number}@{target}", scenario_of(number / calls), gate, over)
+            )
     watch.cancel()
 
 
@@ -68,6 +64,13 @@ async def one(
         await over.wait()
         call.hang_up()
         await playing
+
+
+def scenario_of(share: float) -> Scenario:
+    """A caller who begins so far into the period, then talks and pauses in turn."""
+    steps = [{"pause_s": round(share * PERIOD_S, 3)}, *[TALK, {"pause_s": 2.5}] * TURNS]
+    fields = {"name": "bench", "persona": {"voice": "tone"}, "max_call_s": 600, "steps": steps}
+    return Scenario.model_validate(fields)
 
 
 async def watch_stdin(over: asyncio.Event) -> None:
