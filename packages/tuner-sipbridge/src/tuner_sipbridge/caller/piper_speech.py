@@ -20,6 +20,7 @@ from tuner_sipbridge.errors import SpeechError
 INSTALL = "install it with: pip install 'tuner-sipbridge[speech]'"
 
 SPEAKING = threading.Lock()
+"""Held while Piper renders: espeak-ng, which it asks for phonemes, keeps its state in globals of the process."""
 
 
 class PiperSpeech:
@@ -50,7 +51,6 @@ class PiperSpeech:
         piper: Any = _module("piper")
         # Piper draws its noise unseeded: without it the same sentence is the same audio, run after run.
         style = piper.SynthesisConfig(length_scale=1.0 / persona.speed, noise_scale=0.0, noise_w_scale=0.0)
-        # espeak-ng, which Piper asks for phonemes, keeps its state in globals.
         with SPEAKING:
             model = _model(self._voice)
             chunks = list(model.synthesize(text, style))

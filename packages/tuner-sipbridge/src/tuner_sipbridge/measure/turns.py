@@ -2,7 +2,7 @@
 
 | measure | from | to |
 |---|---|---|
-| response latency | last voiced sample of the caller, or first packet of its last key | first voiced sample of the agent's reply |
+| response latency | last voiced sample of the caller, or first packet of its last key | agent's first voiced sample |
 | greeting latency | the 200 to our INVITE | first voiced sample of the agent |
 | stop time | first voiced sample of the caller's barge-in | last voiced sample of what the agent was saying |
 
