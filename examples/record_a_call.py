@@ -11,7 +11,10 @@ from tuner_core.local.server import LocalTuner
 def main() -> None:
     with LocalTuner() as local:  # in production: no config, but TUNER_API_KEY and the like
         config = TunerConfig(
-            api_key=local.api_key, workspace_id=local.workspace_id, agent_id="front-desk", base_url=local.base_url
+            api_key=local.api_key,
+            workspace_id=local.workspace_id,
+            agent_id="front-desk",
+            base_url=local.base_url,
         )
         ended = int(time.time())
         record = CallRecord(
