@@ -34,7 +34,7 @@ class MediaParameters:
         codec: encoding name of RFC 3551.
         payload_type: number of the codec in our packets.
         telephone_event: payload type of RFC 4733 events, None when the far end takes none.
-        send: False when the far end said `recvonly`'s opposite (hold): nothing is sent.
+        send: False when the far end wants to hear nothing (hold: `sendonly` or `inactive`): nothing is sent.
     """
 
     remote: tuple[str, int]
@@ -202,11 +202,16 @@ class MediaStream(Protocol):
         ...
 
     def clear(self) -> None:
-        """Drop all that is queued; silence from the next packet on."""
+        """Drop all audio that is queued; silence from the next packet on. Digits are sent to their end."""
         ...
 
     def send_digits(self, digits: str, *, mark: str = "") -> None:
-        """Send RFC 4733 events, 100 ms each with 100 ms between, in place of audio."""
+        """Send RFC 4733 events, 100 ms each with 100 ms between, at once and in place of audio, which waits.
+
+        Raises:
+            MediaError: no telephone-event was agreed on.
+            ValueError: not digits of a keypad.
+        """
         ...
 
     def events(self) -> AsyncIterator[MediaEvent]:

@@ -178,14 +178,34 @@ class StreamLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A part of a closed stream's log, in order; the parts come before `Closed`.
+
+    A long call's log is large, so it goes over in pieces while the worker has nothing better to do.
+    """
+
+    stream: int
+    received: bytes = b""
+    played: tuple[tuple[int, Codec, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
-    """The stream is gone."""
+    """The stream is gone; `log` lacks what `Kept` brought."""
 
     stream: int
     log: StreamLog
 
 
-Report: TypeAlias = Ready | Opened | OpenFailed | Started | Happened | Heard | Closed
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker could not do what was asked and has given the stream up."""
+
+    stream: int
+    reason: str
+
+
+Report: TypeAlias = Ready | Opened | OpenFailed | Started | Happened | Heard | Kept | Closed | Failed
 Message: TypeAlias = Command | Report | WorkerSettings
 
 _LENGTH = struct.Struct("!I")

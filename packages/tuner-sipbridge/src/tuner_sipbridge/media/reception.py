@@ -18,6 +18,14 @@ _LAWS: dict[int, Codec] = {0: "PCMU", 8: "PCMA"}
 """Static payload types of RFC 3551 that a far end may use although the answer preferred the other."""
 
 
+_LIVE_DELAY_S = 0.03
+"""Playout delay to begin with: a packet and a half, so that packets may come on either side of the tick."""
+
+
+def _buffer(codec: Codec) -> JitterBuffer:
+    return JitterBuffer(silence=SILENCE[codec], delay_s=_LIVE_DELAY_S)
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """A packet that belongs to the stream; `length` octets of audio now lie right behind a plain header."""
@@ -59,7 +67,7 @@ class Reception:
     ) -> None:
         self.stream, self.row, self.record, self.parameters = stream, row, record, parameters
         self.log = bytearray()
-        self.buffer = JitterBuffer(silence=SILENCE[parameters.codec]) if live else None
+        self.buffer = _buffer(parameters.codec) if live else None
         self.simple_log = self.log if record and not live else None
         self.source: Source | None = None
         self.discarded = 0
@@ -70,6 +78,12 @@ class Reception:
     def ssrc(self) -> int:
         """Synchronisation source of the stream, -1 before its first packet."""
         return self._latch.ssrc
+
+    def change(self, parameters: MediaParameters) -> None:
+        """Go on with other parameters; a live stream whose codec changes begins a new jitter buffer."""
+        before, self.parameters = self.parameters, parameters
+        if self.buffer is not None and before.codec != parameters.codec:
+            self.buffer = _buffer(parameters.codec)
 
     def admit(
         self, record: memoryview, size: int, source: Source, *, at: float, last_at: float

@@ -97,7 +97,7 @@ class ReceptionTable:
 
     def change(self, reception: Reception, parameters: MediaParameters) -> None:
         """Take packets of these parameters from now on."""
-        reception.parameters = parameters
+        reception.change(parameters)
         self._payload_type[reception.row] = parameters.payload_type
         self._codec[reception.row] = _CODECS.index(parameters.codec)
 

@@ -77,14 +77,13 @@ class TransmitSlot:
         """The stream has, or no longer has, something to say: look at it in the next turn."""
         self._active.add(transmission)
 
-    def remove(self, transmission: Transmission) -> tuple[int, tuple[float, float, float] | None]:
-        """Take a stream out.
+    def account(self, transmission: Transmission) -> tuple[int, tuple[float, float, float] | None]:
+        """Packets sent, and median, 99th percentile and maximum of their lateness in seconds."""
+        return int(self._sent[transmission.row]), self._late.summary(transmission.row)
 
-        Returns:
-            Packets sent, and median, 99th percentile and maximum of their lateness in seconds.
-        """
+    def remove(self, transmission: Transmission) -> None:
+        """Take a stream out."""
         row, last = transmission.row, len(self._transmissions) - 1
-        result = int(self._sent[row]), self._late.summary(row)
         moved = self._transmissions.pop()
         if row != last:
             self._transmissions[row] = moved
@@ -97,7 +96,6 @@ class TransmitSlot:
         if transmission in self._fresh:
             self._fresh.remove(transmission)
         self._arranged = False
-        return result
 
     def fill(self, tick: int, at: float) -> list[Transmission]:
         """Make the packets of `tick`, due at `at` (Unix seconds).

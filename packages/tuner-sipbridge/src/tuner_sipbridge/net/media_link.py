@@ -10,6 +10,8 @@ from typing import cast
 from tuner_sipbridge.media import messages
 
 _READ_SIZE = 1 << 18
+_BACKLOG_MAX = 1000
+"""Batches: some ten seconds of them, one a step."""
 
 
 class WorkerLink:
@@ -28,6 +30,11 @@ class WorkerLink:
     def pending(self) -> bool:
         """Whether something waits for room in the socket."""
         return bool(self._out)
+
+    @property
+    def congested(self) -> bool:
+        """Whether the application has not read for so long that audio is better dropped."""
+        return len(self._out) > _BACKLOG_MAX
 
     def receive_settings(self) -> messages.WorkerSettings | None:
         """Wait for the first message; None when the application is gone."""

@@ -14,6 +14,7 @@ from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media import messages
 from tuner_sipbridge.media.assembly import result_of
 from tuner_sipbridge.media.engine import (
+    Codec,
     MediaEvent,
     MediaParameters,
     MediaResult,
@@ -52,6 +53,8 @@ class PyMediaStream:
         self._local: tuple[str, int] = ("", 0)
         self._opening: asyncio.Future[None] | None = None
         self._starting: deque[asyncio.Future[None]] = deque()
+        self._received = bytearray()
+        self._played: list[tuple[int, Codec, bytes]] = []
         self._log: asyncio.Future[messages.StreamLog | None] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[MediaResult] | None = None
         self._lost = ""
@@ -80,14 +83,21 @@ class PyMediaStream:
                 timestamp=secrets.randbits(32),
             )
         )
-        await self._opening
+        try:
+            await self._opening
+        except asyncio.CancelledError:
+            self._worker.send(messages.Close(self._number))
+            self._worker.detach(self._number)
+            raise
 
     async def start(self, parameters: MediaParameters) -> None:
         """Send and receive from now on; a second call changes the parameters in place.
 
         Raises:
-            MediaError: the worker is gone, or the stream is closed, or the remote host has no address.
+            MediaError: the worker is gone, the stream is closed, the remote host has no address, or a number is out of
+                its range.
         """
+        _check(parameters)
         remote = await self._resolve(parameters.remote)
         self._check_open()
         self._parameters = replace(parameters, remote=remote)
@@ -151,10 +161,17 @@ class PyMediaStream:
                 _settle(self._opening, MediaError(report.reason))
             case messages.Started():
                 _settle(self._starting.popleft())
+            case messages.Kept():
+                self._received += report.received
+                self._played += report.played
             case messages.Closed():
                 self._worker.detach(self._number)
+                log = replace(report.log, received=bytes(self._received), played=self._played)
                 if not self._log.done():
-                    self._log.set_result(report.log)
+                    self._log.set_result(log)
+            case messages.Failed():
+                self._worker.detach(self._number)
+                self.on_worker_lost(report.reason)
             case _:
                 pass
 
@@ -212,6 +229,14 @@ class PyMediaStream:
         except OSError as error:
             raise MediaError(f"no address for the media host {host}: {error.strerror}") from error
         return str(found[0][4][0]), port
+
+
+def _check(parameters: MediaParameters) -> None:
+    if not 0 < parameters.remote[1] < 1 << 16:
+        raise MediaError(f"not a port to send media to: {parameters.remote[1]}")
+    for payload_type in (parameters.payload_type, parameters.telephone_event):
+        if payload_type is not None and not 0 <= payload_type < 1 << 7:
+            raise MediaError(f"not an RTP payload type: {payload_type}")
 
 
 def _settle(waiting: asyncio.Future[None] | None, error: MediaError | None = None) -> None:

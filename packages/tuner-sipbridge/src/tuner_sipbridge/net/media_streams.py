@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import select
 import socket
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,9 +18,11 @@ from tuner_sipbridge.media.reception import Reception
 from tuner_sipbridge.media.reception_table import ReceptionTable
 from tuner_sipbridge.media.slots import TransmitSlot
 from tuner_sipbridge.media.transmission import Transmission
-from tuner_sipbridge.net.media_sockets import PortCandidates, open_media_socket
+from tuner_sipbridge.net.media_sockets import Poller, PortCandidates, open_media_socket
 
 logger = logging.getLogger("tuner_sipbridge.media")
+
+_PIECE = 1 << 16
 
 ReceiveInto: TypeAlias = Callable[
     [tuple[memoryview], int], tuple[int, Sequence[tuple[int, int, bytes]], int, Any]
@@ -57,6 +59,7 @@ class StreamTable:
         reports: what to tell the application, in order.
         slots: what is sent in each slot.
         reception: what is known of the packets received.
+        closing: of each stream that was closed what is left to tell, piece by piece.
         receivers: for each descriptor of a started stream how to read it, and who it is for.
     """
 
@@ -65,14 +68,15 @@ class StreamTable:
         self.slots = [TransmitSlot() for _ in range(settings.slots)]
         self.reception = ReceptionTable(settings.thresholds)
         self.receivers: dict[int, tuple[ReceiveInto, Reception]] = {}
-        self._poller = select.epoll()
+        self.closing: deque[Iterator[messages.Report]] = deque()
+        self._poller = Poller()
         self._grid, self._now = grid, now
         self._ports = PortCandidates(settings.ports)
         self._streams: dict[int, _Stream] = {}
 
     def ready(self, most: int) -> list[tuple[int, int]]:
         """Descriptors with something to read, at most `most`, without waiting."""
-        return self._poller.poll(0, most)
+        return self._poller.ready(most)
 
     def tell(self, stream: int, events: Sequence[MediaEvent]) -> None:
         """Report events of a stream."""
@@ -84,7 +88,26 @@ class StreamTable:
             self.tell(transmission.stream, transmission.events())
 
     def carry_out(self, command: messages.Command) -> None:
-        """Do what the application asks; a command for a stream that is gone does nothing."""
+        """Do what the application asks; a command for a stream that is gone does nothing.
+
+        A command that cannot be carried out costs its own stream, never the others.
+        """
+        try:
+            self._carry_out(command)
+        except Exception as error:
+            logger.exception("stream %d is given up", command.stream)
+            self._give_up(command.stream)
+            self.reports.append(messages.Failed(command.stream, f"media worker: {error!r}"))
+
+    def hand_over(self) -> None:
+        """Report one more piece of what closed streams have left."""
+        piece = next(self.closing[0], None)
+        if piece is None:
+            self.closing.popleft()
+        else:
+            self.reports.append(piece)
+
+    def _carry_out(self, command: messages.Command) -> None:
         if isinstance(command, messages.Open):
             self._open(command)
             return
@@ -159,7 +182,7 @@ class StreamTable:
         )
         reception = self.reception.add(opened.stream, parameters, live=opened.live, record=opened.record)
         self.receivers[stream.media.fileno()] = (stream.media.recvmsg_into, reception)
-        self._poller.register(stream.media.fileno(), select.EPOLLIN)
+        self._poller.add(stream.media.fileno())
         return _Running(
             slot=self.slots[index],
             transmission=transmission,
@@ -173,32 +196,53 @@ class StreamTable:
         number, running = stream.opened.stream, stream.running
         stream.queue.clear(now=self._now())
         self.tell(number, stream.queue.events())
-        log = messages.StreamLog.empty()
-        if running is not None:
-            self._poller.unregister(stream.media.fileno())
-            del self.receivers[stream.media.fileno()]
-            log = self._log(running)
-            self.reception.remove(running.reception)
-        stream.media.close()
-        del self._streams[number]
-        self.reports.append(messages.Closed(number, log))
+        if running is None:
+            self.reports.append(messages.Closed(number, messages.StreamLog.empty()))
+        else:
+            played = running.transmission.played()
+            until = played[-1][0] + len(played[-1][2]) if played else 0
+            log = self._log(running, until)
+            self.closing.append(_pieces(number, log, running.reception.log, played))
+        self._give_up(number)
 
-    def _log(self, running: _Running) -> messages.StreamLog:
-        """Everything kept of a stream, which leaves its slot by this."""
-        sent, late = running.slot.remove(running.transmission)
+    def _give_up(self, number: int) -> None:
+        """Free what a stream holds; any part of it may be missing."""
+        stream = self._streams.pop(number, None)
+        if stream is None:
+            return
+        if self.receivers.pop(stream.media.fileno(), None) is not None:
+            self._poller.remove(stream.media.fileno())
+        if stream.running is not None:
+            stream.running.slot.remove(stream.running.transmission)
+            self.reception.remove(stream.running.reception)
+        stream.media.close()
+
+    def _log(self, running: _Running, samples_min: int) -> messages.StreamLog:
+        """What is kept of a stream, apart from its audio."""
+        sent, late = running.slot.account(running.transmission)
         source, remote = running.reception.source, running.transmission.parameters.remote
-        played = running.transmission.played()
         elapsed_s = max(0.0, self._now() - running.started_at)
         return messages.StreamLog(
             codec=running.codec,
             codecs=running.codecs,
             started_at=running.started_at,
-            samples=max(round(elapsed_s * SAMPLE_RATE), played[-1][0] + len(played[-1][2]) if played else 0),
+            samples=max(round(elapsed_s * SAMPLE_RATE), samples_min),
             sent=sent,
-            played=played,
-            received=bytes(running.reception.log),
+            played=[],
+            received=b"",
             discarded=running.reception.discarded,
             source=None if source is None else (str(source[0]), int(source[1])),
             remote=remote,
             send_late_s=late,
         )
+
+
+def _pieces(
+    number: int, log: messages.StreamLog, received: bytearray, played: list[tuple[int, Codec, bytes]]
+) -> Iterator[messages.Report]:
+    """All that is left of a stream, in pieces that are quickly sent."""
+    for at in range(0, len(received), _PIECE):
+        yield messages.Kept(number, received=bytes(received[at : at + _PIECE]))
+    for stretch in played:
+        yield messages.Kept(number, played=(stretch,))
+    yield messages.Closed(number, log)

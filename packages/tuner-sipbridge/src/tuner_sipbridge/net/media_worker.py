@@ -77,6 +77,8 @@ class MediaWorker:
                 return
             self._carry_out_commands()
             self._prepare()
+            if self._streams.closing:
+                self._streams.hand_over()
             self._link.send(self._streams.reports)
             if self._grid.step % _PARENT_CHECK_STEPS == 0 and os.getppid() != parent:
                 return
@@ -85,10 +87,13 @@ class MediaWorker:
         return time.monotonic() + self._offset_s
 
     def _wait(self) -> None:
-        """Sleep until the next step is due; what the link still holds goes out meanwhile."""
+        """Sleep until the next step is due; what is left to tell of closed streams goes out meanwhile."""
         while (left := self._grid.due - self._now()) > 0:
             if self._link.pending and left > _COMMANDS_LEAVE_S:
                 self._link.wait_writable(left - _COMMANDS_LEAVE_S / 2)
+            elif self._streams.closing and left > _COMMANDS_LEAVE_S:
+                self._streams.hand_over()
+                self._link.send(self._streams.reports)
             else:
                 time.sleep(left)
         skipped = self._grid.skip_stall(self._now())
@@ -160,11 +165,13 @@ class MediaWorker:
         for stream, event in streams.reception.settle(self._now()):
             streams.tell(stream, (event,))
         frames = streams.reception.pop_frames()
-        if frames:
+        if frames and not self._link.congested:
             streams.reports.append(messages.Heard(frames))
 
     def _carry_out_commands(self) -> None:
         commands, enough = self._commands, self._grid.due - _COMMANDS_LEAVE_S
+        if any(isinstance(command, messages.Close) for command in commands):
+            self._receive()  # what has come for a stream that closes is still its own
         while commands:
             self._streams.carry_out(commands.popleft())
             if self._now() > enough:
