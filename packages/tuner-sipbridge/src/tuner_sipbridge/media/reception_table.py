@@ -87,10 +87,10 @@ class ReceptionTable:
             self._grow(2 * len(self._receptions))
         row = self._receptions.index(None)
         reception = Reception(stream, parameters, row=row, live=live, record=record)
-        self._receptions[row] = reception
+        self.change(reception, parameters)
         self._ssrc[row], self._last_at[row] = -1, -np.inf
         self._activity.reset(row)
-        self.change(reception, parameters)
+        self._receptions[row] = reception
         if live:
             self._live[stream] = reception
         return reception

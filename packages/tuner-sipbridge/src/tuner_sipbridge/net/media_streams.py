@@ -170,6 +170,7 @@ class StreamTable:
         opened = stream.opened
         index = min(range(len(self.slots)), key=lambda slot: len(self.slots[slot]))
         step = self._grid.next_step_of(index)
+        reception = self.reception.add(opened.stream, parameters, live=opened.live, record=opened.record)
         transmission = Transmission(
             opened.stream,
             stream.media.sendto,
@@ -180,7 +181,6 @@ class StreamTable:
         self.slots[index].add(
             transmission, ssrc=opened.ssrc, sequence=opened.sequence, timestamp=opened.timestamp
         )
-        reception = self.reception.add(opened.stream, parameters, live=opened.live, record=opened.record)
         self.receivers[stream.media.fileno()] = (stream.media.recvmsg_into, reception)
         self._poller.add(stream.media.fileno())
         return _Running(
