@@ -21,6 +21,7 @@ import struct
 import sys
 import time
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,6 +202,8 @@ def _be_punctual() -> None:
         libc.syscall(sched_setattr, 0, ctypes.create_string_buffer(attributes), 0)
     with contextlib.suppress(OSError):  # last: sched_setattr sets the niceness too
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+        # Where sessions are scheduled as groups (sched_autogroup), it is the group's niceness that counts.
+        Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def main() -> None:
