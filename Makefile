@@ -19,7 +19,7 @@ demo: $(READY) ## the whole loop, offline: simulated calls into real agents, pos
 	@$(BIN)/tuner-sipbridge demo --out out/demo
 
 test: $(READY) sipp ## all tests but the next line's
-	@$(BIN)/python -m pytest -m "not faults"
+	@$(BIN)/python -m pytest -m "not faults" -n 2 --dist loadfile
 
 faults: $(READY) ## the demo with each fault: exit code 1 and the right words
 	@$(BIN)/python -m pytest tests/demo -m faults
