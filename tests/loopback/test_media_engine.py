@@ -275,6 +275,35 @@ async def test_remote_host_may_be_a_name(engine: PyMediaEngine):
     await until(two, FirstPacket)
 
 
+async def test_what_cannot_be_sent_to_is_refused_at_the_start(engine: PyMediaEngine):
+    one = await engine.open()
+    for parameters, reason in (
+        (MediaParameters(remote=("::1", 4000)), "IPv6"),
+        (MediaParameters(remote=("127.0.0.1", 0)), "port"),
+        (MediaParameters(remote=("127.0.0.1", 4000), payload_type=128), "payload type"),
+    ):
+        with pytest.raises(MediaError, match=reason):
+            await one.start(parameters)
+
+
+async def test_hold_by_the_unspecified_address_sends_nothing(engine: PyMediaEngine):
+    one = await engine.open()
+    await one.start(MediaParameters(remote=("0.0.0.0", 4000)))
+    await asyncio.sleep(0.1)
+    assert (await one.close()).statistics.sent == 0
+
+
+async def test_media_flows_over_ipv6(engine: PyMediaEngine):
+    one, two = await engine.open(host="::1"), await engine.open(host="::1")
+    await one.start(MediaParameters(remote=two.local))
+    await two.start(MediaParameters(remote=one.local))
+    first = await until(two, FirstPacket)
+    assert isinstance(first, FirstPacket)
+    assert first.source == one.local
+    await asyncio.sleep(0.1)
+    assert not (await two.close()).statistics.asymmetric
+
+
 async def test_digits_need_an_agreement_and_a_keypad(engine: PyMediaEngine):
     one = await engine.open()
     with pytest.raises(MediaError, match="telephone-event"):

@@ -8,6 +8,7 @@ noise) has no payload here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,31 @@ _RECORD = np.dtype(
         ("ssrc", ">u4"),
     ]
 )
+
+
+class RecordFields:
+    """Columns of a matrix whose rows begin as records do, to be read and written in place.
+
+    Attributes:
+        arrival_ns: Unix nanoseconds.
+        length: octets of payload.
+        flags: first octet of the RTP header.
+        type: its second octet, marker and payload type.
+        ssrc: its synchronisation source.
+    """
+
+    __slots__ = ("arrival_ns", "flags", "length", "ssrc", "type")
+
+    def __init__(self, matrix: NDArray[np.uint8]) -> None:
+        self.arrival_ns = _column(matrix, 0, np.dtype("<i8"))
+        self.length = _column(matrix, 8, np.dtype("<u2"))
+        self.flags = _column(matrix, 12, np.dtype("u1"))
+        self.type = _column(matrix, 13, np.dtype("u1"))
+        self.ssrc = _column(matrix, 20, np.dtype(">u4"))
+
+
+def _column(matrix: NDArray[np.uint8], offset: int, kind: np.dtype[Any]) -> NDArray[np.integer[Any]]:
+    return matrix[:, offset : offset + kind.itemsize].view(kind)[:, 0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tuner_sipbridge.media.engine import (
     SpeechStopped,
 )
 from tuner_sipbridge.media.latch import Source
-from tuner_sipbridge.media.packet_log import OVERHEAD, PREFIX_SIZE
+from tuner_sipbridge.media.packet_log import OVERHEAD, PREFIX_SIZE, RecordFields
 from tuner_sipbridge.media.reception import Reception
 from tuner_sipbridge.rtp.packet import HEADER_SIZE
 
@@ -37,7 +37,14 @@ StreamEvent = tuple[int, MediaEvent]
 class Batch:
     """Datagrams as they came off the sockets, at most one of each call; `receptions[i]` lies in row `i`.
 
+    A row has room for the prefix of a log record and a datagram, so that a record is logged as it lies there.
+
     Attributes:
+        rows_max: how many datagrams it holds.
+        matrix: the rows, shape (rows_max, octets).
+        records: each row.
+        fields: the rows' prefixes and headers, column by column.
+        whole: of each row as much as a record of 20 ms takes.
         windows: where to receive the datagram of each row.
         receptions: whose socket each datagram came from.
         rows: their rows in the table.
@@ -46,6 +53,7 @@ class Batch:
     """
 
     rows_max: int
+    fields: RecordFields = field(init=False)
     matrix: NDArray[np.uint8] = field(init=False)
     windows: list[tuple[memoryview]] = field(init=False)
     records: list[memoryview] = field(init=False)
@@ -57,6 +65,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         self.matrix = np.zeros((self.rows_max, PREFIX_SIZE + DATAGRAM_SIZE), np.uint8)
+        self.fields = RecordFields(self.matrix)
         self.records = [row.data for row in self.matrix]
         self.windows = [(record[PREFIX_SIZE:],) for record in self.records]
         self.whole = [record[: OVERHEAD + FRAME_SAMPLES] for record in self.records]
@@ -131,30 +140,29 @@ class ReceptionTable:
             What happened.
         """
         count = len(batch.receptions)
-        matrix = batch.matrix[:count]
         rows, sizes, at = np.array(batch.rows), np.array(batch.sizes), arrival_ns.astype(np.float64) * 1e-9
         lengths = sizes - HEADER_SIZE
-        plain = self._plain(matrix, rows, lengths)
+        plain = self._plain(batch.fields, rows, lengths)
         plain[list(batch.strange)] = False
         events: list[StreamEvent] = []
         if not plain.all():
             for entry in np.flatnonzero(~plain).tolist():
                 lengths[entry] = self._admit(batch, entry, float(at[entry]), events)
         self._last_at[rows] = np.where(lengths >= 0, at, self._last_at[rows])
-        matrix[:, 0:8] = arrival_ns.view(np.uint8).reshape(count, 8)
-        matrix[:, 8:10] = np.maximum(lengths, 0).astype("<u2").view(np.uint8).reshape(count, 2)
-        events += self._listen(matrix, rows, lengths, at)
+        batch.fields.arrival_ns[:count] = arrival_ns
+        batch.fields.length[:count] = np.maximum(lengths, 0)
+        events += self._listen(batch.matrix[:count], rows, lengths, at)
         _keep(batch, lengths)
         return events
 
     def _plain(
-        self, matrix: NDArray[np.uint8], rows: NDArray[np.intp], lengths: NDArray[np.int64]
+        self, fields: RecordFields, rows: NDArray[np.intp], lengths: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Which packets are one more packet of audio of the latched source, with the shortest header."""
-        head = np.ascontiguousarray(matrix[:, PREFIX_SIZE:OVERHEAD])
-        ssrc = head[:, 8:12].copy().view(">u4").ravel()
-        is_audio = (head[:, 1] & 0x7F) == self._payload_type[rows]
-        return (head[:, 0] == 0x80) & is_audio & (ssrc == self._ssrc[rows]) & (lengths > 0)
+        count = len(rows)
+        is_audio = (fields.type[:count] & 0x7F) == self._payload_type[rows]
+        is_source = fields.ssrc[:count] == self._ssrc[rows]
+        return (fields.flags[:count] == 0x80) & is_audio & is_source & (lengths > 0)
 
     def _admit(self, batch: Batch, entry: int, at: float, events: list[StreamEvent]) -> int:
         """Octets of audio of a packet that is not plain, -1 when it does not belong."""

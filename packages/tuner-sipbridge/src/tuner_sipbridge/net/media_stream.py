@@ -100,7 +100,9 @@ class PyMediaStream:
         _check(parameters)
         remote = await self._resolve(parameters.remote)
         self._check_open()
-        self._parameters = replace(parameters, remote=remote)
+        # 0.0.0.0 is how hold was said before there were directions (RFC 3264 §8.4).
+        held = ipaddress.ip_address(remote[0]).is_unspecified
+        self._parameters = replace(parameters, remote=remote, send=parameters.send and not held)
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starting.append(started)
         self._worker.send(messages.Start(self._number, self._parameters))
@@ -217,11 +219,16 @@ class PyMediaStream:
     async def _resolve(self, remote: tuple[str, int]) -> tuple[str, int]:
         """The remote address in numbers: the worker must never wait for a name server."""
         host, port = remote
+        ours = ipaddress.ip_address(self._host)
         try:
-            return str(ipaddress.ip_address(host)), port
+            address = ipaddress.ip_address(host)
         except ValueError:
             pass
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        else:
+            if address.version != ours.version:
+                raise MediaError(f"no media from {ours} to {address}: one is IPv4, the other IPv6")
+            return str(address), port
+        family = socket.AF_INET if ours.version == 4 else socket.AF_INET6
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, port, family=family, type=socket.SOCK_DGRAM
