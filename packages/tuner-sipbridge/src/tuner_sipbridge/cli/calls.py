@@ -19,7 +19,7 @@ from tuner_sipbridge.dialer.dialer import Dialer, dialable
 from tuner_sipbridge.link import LinkDesk
 from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.progress import BatchDisplay
-from tuner_sipbridge.report.terminal import print_results
+from tuner_sipbridge.report.terminal import print_results, results_console
 
 Out = Annotated[
     Path | None, typer.Option(help="Directory for traces, recordings, result.json and report.html.")
@@ -133,7 +133,7 @@ def _finish(batch: BatchResult, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
-        print_results(result, Console())
+        print_results(result, results_console())
         if out is not None:
             typer.echo(f"report: {out / 'report.html'}")
     if not result.passed:

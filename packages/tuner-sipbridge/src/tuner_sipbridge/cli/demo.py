@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tuner_sipbridge.cli.exits import FAILED, errors_as_exit_codes
-from tuner_sipbridge.demo.loop import DemoFault, planned_calls, run_demo, what_broke
+from tuner_sipbridge.demo.loop import DemoFault, planned_calls, run_demo
 from tuner_sipbridge.report.progress import BatchDisplay
-from tuner_sipbridge.report.terminal import print_results
+from tuner_sipbridge.report.terminal import print_results, results_console
 
 
 def demo(
@@ -25,13 +24,11 @@ def demo(
 
     Needs no network, key or root. Exit code 0: every call was played and linked. 1: not. 3: could not run.
     """
-    console = Console()
+    console = results_console()
     with errors_as_exit_codes():
         with BatchDisplay(console, calls=planned_calls(fault)) as display:
             result = asyncio.run(run_demo(out, fault=fault, say=display.say, on_progress=display))
         print_results(result, console)
-        for sentence in what_broke(result):
-            console.print(f"broke: {sentence}", markup=False, highlight=False)
         console.print(f"report: {out / 'report.html'}", markup=False, highlight=False)
         if not result.passed:
             raise typer.Exit(FAILED)

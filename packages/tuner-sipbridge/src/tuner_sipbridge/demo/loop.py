@@ -125,15 +125,6 @@ def planned_calls(fault: DemoFault | None) -> int:
     return len(AGENTS) * (1 if fault else len(SCENARIOS))
 
 
-def what_broke(result: RunResult) -> list[str]:
-    """For each call that did not pass, a sentence that says what broke and where."""
-    return [
-        f"{call.agent} / {call.scenario}: {call.reason or call.detail}"
-        for call in result.calls
-        if not call.passed
-    ]
-
-
 def _agent(
     name: str, environment: Mapping[str, str], fault: DemoFault | None, state: Path, logs: Path
 ) -> Child:

@@ -27,6 +27,12 @@ def results_table(result: RunResult) -> Table:
     return table
 
 
+def results_console() -> Console:
+    """A console for results: the terminal's own width, 120 columns where the output goes elsewhere."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def print_results(result: RunResult, console: Console) -> None:
     """Print the table, below it each call that failed with the reason, and the run in one sentence."""
     console.print(results_table(result))
