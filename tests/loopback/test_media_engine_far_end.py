@@ -156,7 +156,7 @@ async def test_bursts_are_taken_in_whole_with_their_arrivals(stream: PyMediaStre
     result = await close(stream)
     assert (result.statistics.received, result.statistics.lost) == (400, 0)
     assert result.statistics.longest_gap_s is not None
-    assert 0.5 < result.statistics.longest_gap_s < 1.0
+    assert 0.5 < result.statistics.longest_gap_s < 3.0
     assert int((np.diff(np.unique(recorded(result).arrivals_ns)) < 0).sum()) == 0
 
 
