@@ -11,17 +11,14 @@ of the next slot. Nothing waits for a packet, so nothing is woken by one.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
-import platform
 import signal
 import socket
 import struct
 import sys
 import time
 from collections import deque
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +28,7 @@ from tuner_sipbridge.media.grid import Grid
 from tuner_sipbridge.media.reception_table import Batch
 from tuner_sipbridge.media.transmission import Transmission
 from tuner_sipbridge.net.media_link import WorkerLink
+from tuner_sipbridge.net.media_schedule import be_punctual
 from tuner_sipbridge.net.media_sockets import ANCILLARY_SIZE, raise_descriptor_limit
 from tuner_sipbridge.net.media_streams import StreamTable
 
@@ -45,8 +43,6 @@ _ROUNDS = 8
 _COMMANDS_LEAVE_S = 0.001
 """Commands are left for the next step when less than this remains of the step."""
 _PARENT_CHECK_STEPS = 200
-_NICENESS = -10
-"""Before ordinary processes, behind those of the system; allowed to root and with CAP_SYS_NICE."""
 
 
 class MediaWorker:
@@ -188,24 +184,6 @@ def _timespec(nanoseconds: int) -> bytes:
     return struct.pack("@qq", *divmod(nanoseconds, 1_000_000_000))
 
 
-def _be_punctual() -> None:
-    """Ask the kernel for priority where that is allowed, and for what needs no privilege: slack and slice."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    pr_set_timerslack = 29
-    libc.prctl(pr_set_timerslack, 1000, 0, 0, 0)
-    sched_setattr = {"x86_64": 314, "aarch64": 274}.get(platform.machine())
-    if sched_setattr is not None:
-        # struct sched_attr with SCHED_OTHER and sched_runtime as the slice: 0.1 ms (Linux 6.12; refused before).
-        attributes = struct.pack("=IIQiIQQQ", 48, 0, 0, 0, 0, 100_000, 0, 0)
-        libc.syscall(sched_setattr, 0, ctypes.create_string_buffer(attributes), 0)
-    with contextlib.suppress(OSError):  # last: sched_setattr sets the niceness too
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
-        # Where sessions are scheduled as groups (sched_autogroup), it is the group's niceness that counts.
-        Path("/proc/self/autogroup").write_text(str(_NICENESS))
-
-
 def main() -> None:
     """Run a worker on the socket pair whose descriptor is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -214,7 +192,7 @@ def main() -> None:
     if settings is None:
         return
     most = raise_descriptor_limit()
-    _be_punctual()
+    be_punctual()
     worker = MediaWorker(link, settings)
     link.send([messages.Ready(most)])
     gc.collect()
