@@ -37,8 +37,8 @@ def main() -> int:
         display.say("installing the peers into a throwaway environment")
         subjects = all_subjects(counts, PeerEnvironment(Path(folder) / "venv"), only=options.only)
         rows = [Row(subject, failure=subject.absent) for subject in subjects]
-        rounds = _measure(rows, 1 if options.quick else options.rounds, seconds, display)
-    conditions = Conditions.of_this_machine(rounds=rounds, seconds=seconds)
+        rounds = _measure(rows, display, options, seconds)
+    conditions = Conditions.of_this_machine(rounds=rounds, seconds=seconds, pinned=options.pin)
     console.print(table_of(rows, conditions))
     _write(rows, conditions, options.out)
     console.print(
@@ -57,13 +57,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", help="keys of rows: tuner, tuner-busy, agent-transport, aiosipua, sipp, …"
     )
+    parser.add_argument("--pin", action="store_true", help="far end on the last core, dialer on the others")
     parser.add_argument("--quick", action="store_true", help="100 calls, one round of 2 s")
     parser.add_argument("--out", type=Path, default=Path("out/bench"), help="where to write (%(default)s)")
     return parser.parse_args()
 
 
-def _measure(rows: Sequence[Row], rounds: int, seconds: float, display: _Display) -> int:
+def _measure(rows: Sequence[Row], display: _Display, options: argparse.Namespace, seconds: float) -> int:
     """Run everything in turn, several times over; gives how many rounds there were."""
+    rounds = 1 if options.quick else options.rounds
     display.total(rounds * len(rows))
     begin = time.monotonic()
     for done in range(rounds):
@@ -74,7 +76,7 @@ def _measure(rows: Sequence[Row], rounds: int, seconds: float, display: _Display
             if not row.failure:
                 display.say(f"{row.subject.name}, {row.subject.calls} calls, round {done + 1} of {rounds}")
                 try:
-                    row.runs.append(run_once(row.subject, seconds=seconds))
+                    row.runs.append(run_once(row.subject, seconds=seconds, pinned=options.pin))
                 except RunFailed as error:
                     row.failure = str(error)
                     display.say(f"{row.subject.name}: {error}")

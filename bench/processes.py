@@ -85,16 +85,16 @@ class MachineTime:
 
 @contextmanager
 def on_cores(cores: Collection[int]) -> Iterator[None]:
-    """What is started inside runs on these cores; on all when there is no choice."""
+    """What is started inside runs on these cores."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores or before)
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
         os.sched_setaffinity(0, before)
 
 
-def split_cores() -> tuple[set[int], set[int]]:
-    """Cores for the dialer and for the far end: the last one is the far end's, when there are two."""
+def split_cores(*, pinned: bool) -> tuple[set[int], set[int]]:
+    """Cores for the dialer and for the far end: all for both, or, `pinned`, the last for the far end alone."""
     cores = sorted(os.sched_getaffinity(0))
-    return (set(cores[:-1]), {cores[-1]}) if len(cores) > 1 else (set(cores), set(cores))
+    return (set(cores[:-1]), {cores[-1]}) if pinned and len(cores) > 1 else (set(cores), set(cores))

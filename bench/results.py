@@ -93,9 +93,10 @@ class Conditions:
     python: str
     rounds: int
     seconds: float
+    pinned: bool
 
     @classmethod
-    def of_this_machine(cls, *, rounds: int, seconds: float) -> Conditions:
+    def of_this_machine(cls, *, rounds: int, seconds: float, pinned: bool) -> Conditions:
         """Ask the machine."""
         processor = platform.processor() or platform.machine()
         try:
@@ -105,14 +106,15 @@ class Conditions:
         except OSError:
             pass
         cores = len(os.sched_getaffinity(0))
-        return cls(cores, processor, platform.release(), platform.python_version(), rounds, seconds)
+        return cls(cores, processor, platform.release(), platform.python_version(), rounds, seconds, pinned)
 
     @property
     def sentence(self) -> str:
         """All of it in a line."""
         where = f"{self.cores} cores ({self.processor}), Linux {self.kernel}, Python {self.python}, loopback"
         often = "one run" if self.rounds == 1 else f"medians of {self.rounds} alternating runs"
-        return f"{where}; {often} of {self.seconds:g} s each"
+        kept = "; the far end on a core of its own" if self.pinned else ""
+        return f"{where}; {often} of {self.seconds:g} s each{kept}"
 
 
 def disturbance(rows: Sequence[Row]) -> float:
@@ -130,8 +132,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
     ]
     if "tuner-busy" in keys:
         texts.append(
-            "Busy application: a thread of the dialer's process runs pure Python half of the time, "
-            "on the same cores; its own CPU is not counted."
+            "Busy application: a thread of the dialer's process runs pure Python half of the time; "
+            "its own CPU is not counted."
         )
     if "agent-transport" in keys:
         texts.append(

@@ -1,4 +1,4 @@
-"""One run: the far end on one core, a dialer on the others, and a look at both over the steady middle."""
+"""One run: a far end, a dialer, and a look at both over the steady middle."""
 
 from __future__ import annotations
 
@@ -101,13 +101,18 @@ class _FarEnd:
         return said if "calls" in said else self.says(_END_S)
 
 
-def run_once(subject: Subject, *, seconds: float) -> Run:
+def run_once(subject: Subject, *, seconds: float, pinned: bool = False) -> Run:
     """Measure one subject over so many seconds.
+
+    Args:
+        subject: what to run.
+        seconds: length of the measured middle.
+        pinned: keep the far end on a core of its own and the dialer off it.
 
     Raises:
         RunFailed: it did not start, or none of its calls sent audio.
     """
-    dialers_cores, far_ends_core = split_cores()
+    dialers_cores, far_ends_core = split_cores(pinned=pinned)
     with tempfile.TemporaryDirectory(prefix="tuner-bench-") as name:
         folder = Path(name)
         with on_cores(far_ends_core):
