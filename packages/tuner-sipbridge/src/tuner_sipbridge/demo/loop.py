@@ -38,6 +38,7 @@ NO_ANSWER_RING_S = 4.0
 """Ring time-out of the fault `no-answer`."""
 
 _TUNER = "from tuner_core.cli import main; main()"
+_TUNER_READY = "Local Tuner at "
 _BRIDGE = "from tuner_sipbridge.cli import main; main()"
 _PASSWORD_ENV = "DEMO_SIP_PASSWORD"
 
@@ -75,22 +76,8 @@ async def run_demo(
     password, api_key = secrets.token_urlsafe(12), f"tr_api_{secrets.token_urlsafe(12)}"
     async with AsyncExitStack() as stack:
         say("starting a local Tuner")
-        tuner = await stack.enter_async_context(
-            Child(
-                "the local Tuner",
-                _TUNER,
-                [
-                    "local",
-                    "--port=0",
-                    f"--db={state / 'tuner.db'}",
-                    f"--workspace-id={WORKSPACE_ID}",
-                    f"--api-key={api_key}",
-                ],
-                ready="Local Tuner at ",
-                log=logs / "tuner.log",
-            )
-        )
-        base_url = tuner.line.removeprefix("Local Tuner at ").split()[0]
+        tuner = await stack.enter_async_context(_local_tuner(api_key, state, logs))
+        base_url = tuner.line.removeprefix(_TUNER_READY).split()[0]
         say("starting the agents: pipecat and livekit load their voices and recognisers")
         environment = {
             "TUNER_BASE_URL": base_url,
@@ -99,12 +86,7 @@ async def run_demo(
             "TUNER_SIP_USERNAME": USERNAME,
             "TUNER_SIP_PASSWORD": password,
         }
-        agents = [_agent(name, environment, fault, state, logs) for name in AGENTS]
-        # Both at once: most of the start is importing a framework and loading models.
-        async with asyncio.TaskGroup() as group:
-            for agent in agents:
-                group.create_task(stack.enter_async_context(agent))
-        uris = {name: agent.line.split()[-1] for name, agent in zip(AGENTS, agents, strict=True)}
+        uris = await _start_agents(stack, environment, fault, state, logs)
         dialer = await stack.enter_async_context(Dialer())
         desk = await stack.enter_async_context(LinkDesk(base_url))
         wrong = fault is DemoFault.wrong_password
