@@ -107,6 +107,25 @@ def planned_calls(fault: DemoFault | None) -> int:
     return len(AGENTS) * (1 if fault else len(SCENARIOS))
 
 
+def _local_tuner(api_key: str, state: Path, logs: Path) -> Child:
+    """`tuner local` on a free port; its ready line holds its address."""
+    options = [f"--db={state / 'tuner.db'}", f"--workspace-id={WORKSPACE_ID}", f"--api-key={api_key}"]
+    return Child(
+        "the local Tuner", _TUNER, ["local", "--port=0", *options], ready=_TUNER_READY, log=logs / "tuner.log"
+    )
+
+
+async def _start_agents(
+    stack: AsyncExitStack, environment: Mapping[str, str], fault: DemoFault | None, state: Path, logs: Path
+) -> dict[str, str]:
+    """Start both agents and give their URIs; at once, for most of it is importing and loading models."""
+    agents = {name: _agent(name, environment, fault, state, logs) for name in AGENTS}
+    async with asyncio.TaskGroup() as group:
+        for agent in agents.values():
+            group.create_task(stack.enter_async_context(agent))
+    return {name: agent.line.split()[-1] for name, agent in agents.items()}
+
+
 def _agent(
     name: str, environment: Mapping[str, str], fault: DemoFault | None, state: Path, logs: Path
 ) -> Child:
