@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +16,7 @@ from tuner_sipbridge.media.recording import Recording
 from tuner_sipbridge.trace import Trace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallRun:
     """One scenario played on one call, or a call that could not be made.
 
@@ -28,7 +29,6 @@ class CallRun:
         trace: what happened, in order.
         recording: both sides, None when there was no media.
         statistics: packets of the stream.
-        measures: computed from trace and recording.
     """
 
     target: str
@@ -39,12 +39,15 @@ class CallRun:
     trace: Trace
     recording: Recording | None
     statistics: MediaStatistics
-    measures: Measures
+
+    @cached_property
+    def measures(self) -> Measures:
+        """Computed from trace and recording at first use: a call that ends must not keep the others waiting."""
+        return measures_of(self.trace, self.recording)
 
     @classmethod
     def of(cls, call: PlacedCall, *, scenario: str, outcome: Outcome) -> Self:
         """The run of a closed call."""
-        recording = call.media.recording if call.media is not None else None
         return cls(
             target=call.target,
             scenario=scenario,
@@ -52,9 +55,8 @@ class CallRun:
             correlation_id=call.correlation_id,
             outcome=outcome,
             trace=call.trace,
-            recording=recording,
+            recording=call.media.recording if call.media is not None else None,
             statistics=call.media.statistics if call.media is not None else MediaStatistics(),
-            measures=measures_of(call.trace, recording),
         )
 
     @classmethod
@@ -62,17 +64,15 @@ class CallRun:
         cls, target: str, sip_call_id: str, correlation_id: str, *, scenario: str, outcome: Outcome
     ) -> Self:
         """The run of a call for which no INVITE could be sent."""
-        trace = Trace()
         return cls(
             target=target,
             scenario=scenario,
             sip_call_id=sip_call_id,
             correlation_id=correlation_id,
             outcome=outcome,
-            trace=trace,
+            trace=Trace(),
             recording=None,
             statistics=MediaStatistics(),
-            measures=measures_of(trace, None),
         )
 
     def write(self, directory: Path) -> tuple[Path, Path | None]:
