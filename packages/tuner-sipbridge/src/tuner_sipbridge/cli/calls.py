@@ -95,7 +95,8 @@ def run(
     """
     with errors_as_exit_codes():
         plan = BatchPlan.load(plan_file)
-        batch = asyncio.run(_run(plan, Dialer(), at_once, tuner, link_wait, out, as_json=as_json))
+        dialer = Dialer(at_once=min(at_once or plan.at_once, len(plan.calls)))
+        batch = asyncio.run(_run(plan, dialer, at_once, tuner, link_wait, out, as_json=as_json))
         _finish(batch, out, as_json=as_json)
 
 

@@ -87,7 +87,7 @@ async def run_demo(
             "TUNER_SIP_PASSWORD": password,
         }
         uris = await _start_agents(stack, environment, fault, state, logs)
-        dialer = await stack.enter_async_context(Dialer())
+        dialer = await stack.enter_async_context(Dialer(at_once=AT_ONCE))
         desk = await stack.enter_async_context(LinkDesk(base_url))
         wrong = fault is DemoFault.wrong_password
         batch = await run_batch(

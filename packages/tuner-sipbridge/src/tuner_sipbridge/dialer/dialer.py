@@ -83,6 +83,7 @@ class Dialer:
         host: str | None = None,
         port: int = 0,
         from_user: str = "tuner",
+        at_once: int = 1,
         engine: MediaEngine | None = None,
         speech: SpeechSource | None = None,
         timers: Timers = Timers(),
@@ -95,6 +96,7 @@ class Dialer:
             host: local address to send from; the interface towards each target when not given.
             port: local SIP port, 0 for any.
             from_user: user part of the From URI.
+            at_once: calls that will stand at the same time; refused at the start when the system allows fewer sockets.
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
             timers: base values of RFC 3261 §17.
@@ -102,15 +104,20 @@ class Dialer:
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
         self._engine, self._speech, self._timers = engine, speech, timers
+        self._at_once = at_once
         self._own_engine: PyMediaEngine | None = None
         self._drivers: dict[str, SipDriver] = {}
         self._driver_lock = asyncio.Lock()
         self._ids = RandomIds()
 
     async def __aenter__(self) -> Self:
-        """Start the media engine."""
+        """Start the media engine.
+
+        Raises:
+            MediaError: the worker does not start, or the system allows fewer sockets than calls.
+        """
         if self._engine is None:
-            self._own_engine = PyMediaEngine()
+            self._own_engine = PyMediaEngine(streams=self._at_once)
             self._engine = await self._own_engine.__aenter__()
         return self
 
