@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tuner_sipbridge.caller.plan import BatchPlan, PlannedCall
-from tuner_sipbridge.caller.speech import render_scenario
+from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.link import LinkDesk, LinkResult, unknown
@@ -106,15 +106,23 @@ async def run_batch(
     """
     credentials = [plan.credentials(planned.target, environ) for planned in plan.calls]
     on_progress(Progress("rendering"))
-    for scenario in {planned.scenario.name: planned.scenario for planned in plan.calls}.values():
-        await asyncio.to_thread(render_scenario, scenario)
+    # By object, not by name: two files may name their scenarios alike.
+    scenarios = {id(planned.scenario): planned.scenario for planned in plan.calls}
+    speech = {key: await dialer.render(scenario) for key, scenario in scenarios.items()}
     started_at = clock.now()
     places = asyncio.Semaphore(at_once or plan.at_once)
 
     async def one(planned: PlannedCall, login: tuple[str, str] | None) -> CallRun:
         async with places:
             on_progress(Progress("dialling", planned))
-            run = await _play(planned, dialer, desk, login, sip_call_id or new_sip_call_id())
+            run = await _play(
+                planned,
+                dialer,
+                desk,
+                login=login,
+                utterances=speech[id(planned.scenario)],
+                sip_call_id=sip_call_id or new_sip_call_id(),
+            )
             on_progress(Progress("ended", planned, run))
             return run
 
@@ -137,7 +145,9 @@ async def _play(
     planned: PlannedCall,
     dialer: Dialer,
     desk: LinkDesk | None,
+    *,
     login: tuple[str, str] | None,
+    utterances: Mapping[int, Utterance],
     sip_call_id: str,
 ) -> CallRun:
     """Register, dial, play, settle."""
@@ -163,6 +173,7 @@ async def _play(
         headers=target.headers,
         username=username,
         password=password,
+        utterances=utterances,
     )
     if desk is not None:
         outcome = run.outcome

@@ -12,6 +12,7 @@ from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
+from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.outcome import Outcome, OutcomeClass
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
@@ -32,8 +33,8 @@ DEFAULT_RING_TIMEOUT_S = 60.0
 class AnsweredCall:
     """A call that stands: what `async with dialer.dial(…) as call` gives."""
 
-    def __init__(self, call: PlacedCall, *, speech: SpeechSource | None, target: str) -> None:
-        self._call, self._speech, self._target = call, speech, target
+    def __init__(self, call: PlacedCall, *, speech: SpeechSource | None) -> None:
+        self._call, self._speech = call, speech
 
     @property
     def sip_call_id(self) -> str:
@@ -166,9 +167,17 @@ class Dialer:
         )
         try:
             await call.answered()
-            yield AnsweredCall(call, speech=self._speech, target=target)
+            yield AnsweredCall(call, speech=self._speech)
         finally:
             await call.close()
+
+    async def render(self, scenario: Scenario) -> dict[int, Utterance]:
+        """What the caller will say, by index of the step: for `run`, when a scenario is played more than once.
+
+        Raises:
+            SpeechError: a sentence cannot be rendered.
+        """
+        return await asyncio.to_thread(render_scenario, scenario, self._speech)
 
     async def run(
         self,
@@ -182,6 +191,7 @@ class Dialer:
         headers: Mapping[str, str] | None = None,
         username: str | None = None,
         password: str | None = None,
+        utterances: Mapping[int, Utterance] | None = None,
     ) -> CallRun:
         """Dial, play, hang up. A call that fails is a run with its outcome, never an exception.
 
@@ -195,11 +205,12 @@ class Dialer:
             headers: as for `dial`.
             username: for this call, in place of the dialer's.
             password: for this call.
+            utterances: the scenario's speech from `render`; rendered now when not given.
 
         Raises:
             SpeechError: the scenario's speech cannot be rendered; nothing was dialled.
         """
-        utterances = await asyncio.to_thread(render_scenario, scenario, self._speech)
+        speech = await self.render(scenario) if utterances is None else utterances
         credentials = self._credentials if username is None else Credentials(username, password or "")
         call_id, correlation = sip_call_id or new_sip_call_id(), correlation_id or new_correlation_id()
         try:
@@ -219,7 +230,7 @@ class Dialer:
         completed = False
         try:
             await call.answered()
-            completed = await play(call, scenario, utterances)
+            completed = await play(call, scenario, speech)
         except CallError:
             pass  # the closing event says the same, and the outcome is made from it
         finally:

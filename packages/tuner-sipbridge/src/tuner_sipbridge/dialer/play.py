@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from tuner_sipbridge.caller.events import (
     Answered,
     CallerEvent,
-    CutShort,
     GaveUp,
     HangUp,
     Order,
@@ -63,8 +62,6 @@ def _carry_out(order: Order, call: PlacedCall, utterances: Mapping[int, Utteranc
 
 
 def _note(event: CallerEvent, call: PlacedCall) -> None:
-    match event:
-        case GaveUp(step=step, waited_s=waited_s, why=why):
-            call.trace.note("caller.gave_up", at=clock.now(), step=step, waited_s=round(waited_s, 3), why=why)
-        case CutShort() | _:
-            pass
+    if isinstance(event, GaveUp):
+        waited_s = round(event.waited_s, 3)
+        call.trace.note("caller.gave_up", at=clock.now(), step=event.step, waited_s=waited_s, why=event.why)
