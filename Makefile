@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both build .venv first, from names and versions in constraints.txt.
-.PHONY: demo test faults check fix bench build setup sipp clean help
+.PHONY: demo test faults check fix bench build setup peers clean help
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -18,7 +18,7 @@ setup: $(READY) ## build .venv
 demo: $(READY) ## the whole loop, offline: simulated calls into real agents, posted, linked, reported (out/demo)
 	@$(BIN)/tuner-sipbridge demo --out out/demo
 
-test: $(READY) sipp ## all tests but the next line's
+test: $(READY) peers ## all tests but the next line's
 	@$(BIN)/python -m pytest -m "not faults" -n 2 --dist loadfile
 
 faults: $(READY) ## the demo with each fault: exit code 1 and the right words
@@ -34,14 +34,14 @@ fix: $(READY) ## let ruff mend and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) sipp ## CPU, calls per core and pacing beside the peers
+bench: $(READY) peers ## CPU, calls per core and pacing beside the peers
 	@$(BIN)/python -m bench
 
 build: $(READY) ## the four wheels, built and installed into a clean environment (dist)
 	@$(BIN)/python tools/build.py
 
-sipp:
-	@sh tools/ensure-sipp.sh
+peers:
+	@sh tools/ensure-peers.sh
 
 clean: ## remove what the commands above made
 	rm -rf .venv out dist

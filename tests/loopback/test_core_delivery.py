@@ -18,7 +18,7 @@ from tuner_core.delivery import Delivery, default_sink
 from tuner_core.errors import OutboxError
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox import Outbox
-from tuner_core.parcels import Destination, OutboxStatus
+from tuner_core.outbox.parcels import Destination, OutboxStatus
 from tuner_core.records import CallRecord, Segment
 from tuner_core.testing import HALF, HANG, RESET, TAKE_AND_RESET, Answer, RateLimit, ScriptedTuner, Step
 

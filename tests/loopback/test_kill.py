@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tuner_core.outbox import Outbox
-from tuner_core.parcels import OutboxStatus
+from tuner_core.outbox.parcels import OutboxStatus
 from tuner_core.testing import HANG, TAKE_AND_RESET, ScriptedTuner, Step
 
 AGENT = """

@@ -10,9 +10,9 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner_core.conform import conform
 from tuner_core.errors import InvalidRecord
-from tuner_core.jsonable import Repairs, as_json
+from tuner_core.repair import conform
+from tuner_core.repair.values import Repairs, as_json
 
 VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((Path(__file__).parents[1] / "data" / "create_call.schema.json").read_text())

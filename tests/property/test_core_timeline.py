@@ -9,7 +9,6 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner_core.conform import conform
 from tuner_core.events import (
     AgentTurn,
     CallEnded,
@@ -22,6 +21,7 @@ from tuner_core.events import (
     UserTurn,
     Word,
 )
+from tuner_core.repair import conform
 from tuner_core.timeline import CallTimeline
 
 VALIDATOR = jsonschema.Draft202012Validator(

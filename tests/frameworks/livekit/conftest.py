@@ -33,9 +33,9 @@ from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
 from livekit.agents.voice.room_io import RoomOptions
 
-from tuner_core.conform import conform
+from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.records import CallRecord
-from tuner_core.sink import DeliveryOutcome
+from tuner_core.repair import conform
 from tuner_livekit import TunerPlugin
 from tuner_sipbridge.agents.livekit_room import SipRoom
 

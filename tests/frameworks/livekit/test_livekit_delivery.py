@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from livekit import rtc
 
-from tuner_core.sink import DeliveryOutcome
+from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_sipbridge.agents.livekit_job import run_job
 from tuner_sipbridge.agents.livekit_room import SipRoom
 

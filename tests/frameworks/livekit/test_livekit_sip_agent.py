@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tuner_core.conform import conform
-from tuner_core.sink import DeliveryOutcome
+from tuner_core.delivery.sink import DeliveryOutcome
+from tuner_core.repair import conform
 from tuner_sipbridge.agents import frontdesk
 from tuner_sipbridge.agents.livekit_agent import livekit_agent, warm_up
 from tuner_sipbridge.audio import g711

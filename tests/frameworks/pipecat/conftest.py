@@ -52,9 +52,9 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.utils.time import time_now_iso8601
 from pipecat.workers.runner import WorkerRunner
 
-from tuner_core.conform import conform
 from tuner_core.delivery import DeliveryOutcome
 from tuner_core.records import CallRecord
+from tuner_core.repair import conform
 from tuner_pipecat import TunerObserver
 
 # Pipecat's log would fill the report of a failing test.

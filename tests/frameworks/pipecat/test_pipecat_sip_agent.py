@@ -29,8 +29,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
-from tuner_core.conform import conform
 from tuner_core.delivery import DeliveryOutcome
+from tuner_core.repair import conform
 from tuner_sipbridge.agents.echo import DELAY_S, echo
 from tuner_sipbridge.agents.frontdesk import GREETING
 from tuner_sipbridge.agents.pipecat_agent import pipecat_agent, warm_up

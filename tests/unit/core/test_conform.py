@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tuner_core.conform import conform
 from tuner_core.errors import InvalidRecord
 from tuner_core.records import CallRecord, Segment, Tool, Word
+from tuner_core.repair import conform
 
 Check = Callable[[Any], None]
 START = 1_790_000_000

@@ -10,7 +10,7 @@ import pytest
 
 from tuner_core.errors import OutboxError
 from tuner_core.outbox import KEEP_DELIVERED_S, LEASE_S, Outbox
-from tuner_core.parcels import Destination, Parcel
+from tuner_core.outbox.parcels import Destination, Parcel
 
 API = "https://api.example"
 TO = Destination(API, 1, "agent")

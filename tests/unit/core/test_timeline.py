@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from tuner_core.conform import conform
 from tuner_core.events import (
     AgentTurn,
     CallEnded,
@@ -19,6 +18,7 @@ from tuner_core.events import (
 )
 from tuner_core.identity.model import SipIdentity
 from tuner_core.records import CallRecord, Segment
+from tuner_core.repair import conform
 from tuner_core.timeline import CallTimeline
 
 T0 = 1_790_000_000.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tuner_core.client import AsyncTunerClient, TunerClient
 from tuner_core.config import TunerConfig
-from tuner_core.conform import Conformed, conform
 from tuner_core.delivery import CallSink, Delivery, DeliveryOutcome, default_sink
 from tuner_core.errors import (
     ApiError,
@@ -21,6 +20,7 @@ from tuner_core.errors import (
 from tuner_core.http import RetryPolicy
 from tuner_core.identity.model import SipIdentity
 from tuner_core.records import CallRecord, Node, Receipt, Segment, Tool, Word
+from tuner_core.repair import Conformed, conform
 from tuner_core.timeline import CallTimeline
 from tuner_core.version import VERSION as __version__
 

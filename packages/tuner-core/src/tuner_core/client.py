@@ -17,10 +17,10 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from tuner_core.config import TunerConfig
-from tuner_core.conform import Conformed, conform
 from tuner_core.errors import TransportError
 from tuner_core.http import CallRequest, RetryPolicy, call_request, is_retryable, read_response
 from tuner_core.records import CallRecord, Receipt
+from tuner_core.repair.record import Conformed, conform
 
 TIMEOUT_S = 15.0
 """Longest wait for one try, in seconds."""

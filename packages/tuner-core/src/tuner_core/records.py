@@ -1,7 +1,7 @@
 """The wire models of Create Call. Field names and units are the API's own.
 
 The models accept more than the API does: a `datetime` where it wants an integer, any value where it wants an
-object. `tuner_core.conform.conform` turns a record into a body that the API takes and lists what it changed,
+object. `tuner_core.conform` turns a record into a body that the API takes and lists what it changed,
 so a record is never lost for a long string or an odd tool result. What they do refuse is a misspelt field
 name.
 """

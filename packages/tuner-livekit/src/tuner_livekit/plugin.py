@@ -14,12 +14,12 @@ from livekit.agents import AgentSession, JobContext
 
 from tuner_core.config import TunerConfig
 from tuner_core.delivery import default_sink
+from tuner_core.delivery.sink import CallSink, DeliveryOutcome
 from tuner_core.errors import ConfigError
 from tuner_core.events import CallStarted
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.records import CallRecord
-from tuner_core.sink import CallSink, DeliveryOutcome
 from tuner_core.timeline import CallTimeline
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture

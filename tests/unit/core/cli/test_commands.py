@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tuner_core.cli import app
 from tuner_core.outbox import Outbox
-from tuner_core.parcels import Destination
+from tuner_core.outbox.parcels import Destination
 from tuner_core.testing import ScriptedTuner
 
 run = CliRunner()

@@ -17,7 +17,7 @@ from tuner_core.config import TunerConfig, default_outbox_path
 from tuner_core.delivery import Delivery
 from tuner_core.errors import ConfigError, OutboxError
 from tuner_core.outbox import Outbox
-from tuner_core.parcels import OutboxStatus, RowState
+from tuner_core.outbox.parcels import OutboxStatus, RowState
 
 app = typer.Typer(no_args_is_help=True, help="What is still to be sent, and sending it.")
 

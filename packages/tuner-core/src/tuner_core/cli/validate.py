@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tuner_core.conform import conform
 from tuner_core.errors import InvalidRecord
+from tuner_core.repair import conform
 
 
 def validate(

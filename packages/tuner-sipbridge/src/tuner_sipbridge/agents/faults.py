@@ -11,9 +11,9 @@ from enum import StrEnum
 import httpx
 
 from tuner_core.config import TunerConfig
-from tuner_core.conform import conform
 from tuner_core.delivery import CallSink, DeliveryOutcome, default_sink
 from tuner_core.records import CallRecord
+from tuner_core.repair import conform
 
 
 class Fault(StrEnum):

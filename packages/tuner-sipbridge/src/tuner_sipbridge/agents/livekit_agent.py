@@ -18,7 +18,7 @@ from livekit.agents.voice.transcription import TranscriptSynchronizer
 from livekit.plugins import silero
 
 from tuner_core.config import TunerConfig
-from tuner_core.sink import CallSink
+from tuner_core.delivery.sink import CallSink
 from tuner_livekit import TunerPlugin
 from tuner_sipbridge.agents import frontdesk
 from tuner_sipbridge.agents.hearing import shared_hearing

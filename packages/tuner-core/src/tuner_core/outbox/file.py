@@ -18,7 +18,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from tuner_core.errors import OutboxError
-from tuner_core.holder import FileHolder, Holder, MemoryHolder
+from tuner_core.outbox.holder import FileHolder, Holder, MemoryHolder
 
 _BUSY_TIMEOUT_S = 5.0
 _APPLICATION_ID = 0x54554E52

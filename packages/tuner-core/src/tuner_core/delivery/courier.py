@@ -14,11 +14,11 @@ from contextlib import suppress
 
 from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
-from tuner_core.dispatch import Dispatch, Handover, logger
+from tuner_core.delivery.dispatch import Dispatch, Handover, logger
+from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.errors import OutboxError
 from tuner_core.http import RetryPolicy
-from tuner_core.parcels import OutboxStatus
-from tuner_core.sink import DeliveryOutcome
+from tuner_core.outbox.parcels import OutboxStatus
 
 OWN_LANE = RetryPolicy(max_attempts=6)
 """Tries for a record of this process before it waits with the others."""

@@ -22,14 +22,14 @@ from typing import Any, Self, TypeVar
 
 from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
-from tuner_core.conform import conform
-from tuner_core.courier import OWN_LANE, Courier
-from tuner_core.dispatch import Handover, open_outbox
+from tuner_core.delivery.courier import OWN_LANE, Courier
+from tuner_core.delivery.dispatch import Handover, open_outbox
+from tuner_core.delivery.sink import CallSink, DeliveryOutcome, DeliveryState
 from tuner_core.errors import ConfigError, InvalidRecord, TunerError
 from tuner_core.http import RetryPolicy
-from tuner_core.parcels import Destination, OutboxStatus
+from tuner_core.outbox.parcels import Destination, OutboxStatus
 from tuner_core.records import CallRecord
-from tuner_core.sink import CallSink, DeliveryOutcome, DeliveryState
+from tuner_core.repair.record import conform
 
 __all__ = ["CallSink", "Delivery", "DeliveryOutcome", "DeliveryState", "default_sink"]
 

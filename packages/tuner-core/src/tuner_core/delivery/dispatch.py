@@ -22,13 +22,13 @@ import httpx
 
 from tuner_core.client import post_once
 from tuner_core.config import TunerConfig
-from tuner_core.conform import Conformed, conform
+from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.errors import AuthenticationError, InvalidRecord, OutboxError, TransportError, TunerError
 from tuner_core.http import RetryPolicy, call_request
-from tuner_core.outbox import LEASE_S, Outbox
-from tuner_core.parcels import Destination, OutboxStatus, Parcel, Stored
+from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel, Stored
+from tuner_core.outbox.store import LEASE_S, Outbox
 from tuner_core.records import CallRecord, Receipt
-from tuner_core.sink import DeliveryOutcome
+from tuner_core.repair.record import Conformed, conform
 
 logger = logging.getLogger("tuner_core.delivery")
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from tuner_core.jsonable import Repairs, as_json, clean_text, model_fields
 from tuner_core.records import Node, Segment, Tool, Word
+from tuner_core.repair.values import Repairs, as_json, clean_text, model_fields
 
 ROLES = ("node_transition", "user", "agent", "agent_function", "agent_result")
 _OTHER_ROLE_NAMES = {

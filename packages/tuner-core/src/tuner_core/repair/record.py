@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from tuner_core.conform_segments import conform_segments
 from tuner_core.errors import InvalidRecord
 from tuner_core.identity.headers import call_id_problem
-from tuner_core.jsonable import Repairs, as_json, clean_text, model_fields
 from tuner_core.records import CallRecord
+from tuner_core.repair.segments import conform_segments
+from tuner_core.repair.values import Repairs, as_json, clean_text, model_fields
 
 PENDING_RECORDING = "pending"
 """Sent as `recording_url` when there is none yet; the API wants the field filled."""

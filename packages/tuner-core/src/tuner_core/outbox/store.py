@@ -14,8 +14,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner_core.outbox_file import OutboxFile
-from tuner_core.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
+from tuner_core.outbox.file import OutboxFile
+from tuner_core.outbox.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
 
 LEASE_S = 60.0
 """Length of a lease: longer than a try and the longest wait before it; renewed before each try."""

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Programs that the tests talk to and pip cannot install: SIPp (Debian's sip-tester) is the independent SIP peer,
+# Redis the store that several workers share, Chromium the browser that looks at the local Tuner.
+set -eu
+missing=
+command -v sipp >/dev/null || missing="$missing sip-tester"
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v chromium >/dev/null || missing="$missing chromium"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "tests: installing$missing"
+  apt-get update -qq
+  # A package that starts a service here would be a process that nobody asked for.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+  echo "tests: missing:$missing (packages of Debian)" >&2
+  exit 3
+fi
