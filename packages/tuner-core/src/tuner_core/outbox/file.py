@@ -1,9 +1,10 @@
-"""The SQLite file of an outbox: opening, schema, transactions, threads and forks.
+"""The SQLite file of an outbox: opening, transactions, threads and forks.
 
-WAL mode lets readers and a writer go on side by side. `synchronous=FULL`, and not NORMAL, because in WAL mode NORMAL
-leaves the last commits to the operating system and loses them in a power cut, and the promise is that what was
-acknowledged is on disk. It costs one flush per change, three for a call that lasted minutes, in a thread that nobody
-waits on. `secure_delete` overwrites the transcript of a delivered call instead of leaving it in free pages.
+WAL mode lets readers and a writer go on side by side. `synchronous=FULL`, and not NORMAL, for what must survive a
+power cut, because in WAL mode NORMAL leaves the last commits to the operating system, and the promise is that what
+was acknowledged is on disk. Leases and marks of delivery are written with NORMAL: losing one costs a second request
+that the API answers with 409. `secure_delete` overwrites the transcript of a delivered call instead of leaving it in
+free pages.
 """
 
 from __future__ import annotations
@@ -18,39 +19,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 from tuner_core.errors import OutboxError
+from tuner_core.outbox import schema
 from tuner_core.outbox.holder import FileHolder, Holder, MemoryHolder
 
 _BUSY_TIMEOUT_S = 5.0
-_APPLICATION_ID = 0x54554E52
-_SCHEMA_VERSION = 1
-_SCHEMA = (
-    """
-    CREATE TABLE records (
-      id INTEGER PRIMARY KEY,
-      base_url TEXT NOT NULL,
-      workspace_id INTEGER NOT NULL,
-      agent_id TEXT NOT NULL,
-      call_id TEXT NOT NULL,
-      state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'refused')),
-      body BLOB,
-      repairs TEXT NOT NULL,
-      stored_at REAL NOT NULL,
-      settled_at REAL,
-      attempts INTEGER NOT NULL DEFAULT 0,
-      next_at REAL NOT NULL DEFAULT 0,
-      lease_holder TEXT,
-      lease_until REAL,
-      tuner_id INTEGER,
-      is_new INTEGER,
-      detail TEXT NOT NULL DEFAULT '',
-      UNIQUE (base_url, workspace_id, agent_id, call_id)
-    )
-    """,
-    "CREATE INDEX records_due ON records (next_at) WHERE state = 'pending'",
-    "CREATE TABLE removed (state TEXT PRIMARY KEY, count INTEGER NOT NULL)",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
-)
+_LONGEST_WAL_BYTES = 4 * 1024 * 1024
 
 
 class OutboxFile:
@@ -96,14 +69,21 @@ class OutboxFile:
             yield self._connection()
 
     @contextlib.contextmanager
-    def writing(self) -> Generator[sqlite3.Connection]:
-        """A transaction, on disk when the block ends and undone when it raises.
+    def writing(self, *, durable: bool = True) -> Generator[sqlite3.Connection]:
+        """A transaction, on disk when the block ends and undone when it raises; one inside another joins it.
+
+        Args:
+            durable: wait until it would survive a power cut; False for what may be lost to one.
 
         Raises:
             OutboxError: SQLite failed.
         """
         with self._lock, self._explained():
             db = self._connection()
+            if db.in_transaction:
+                yield db
+                return
+            db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
             with _transaction(db):
                 yield db
 
@@ -153,9 +133,12 @@ class OutboxFile:
         )
         try:
             db.row_factory = sqlite3.Row
+            # Has an effect on a file without tables only: freed pages can then be given back.
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _use_wal(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
+            db.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL_BYTES}")
             self._prepare_schema(db)
             holder = MemoryHolder() if self.path is None else FileHolder(Path(f"{self.path}.holders"))
         except BaseException:
@@ -164,21 +147,27 @@ class OutboxFile:
         return db, holder
 
     def _prepare_schema(self, db: sqlite3.Connection) -> None:
+        migrated = False
         with _transaction(db):
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
             owner = int(db.execute("PRAGMA application_id").fetchone()[0])
             if version == 0 and not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                for statement in _SCHEMA:
-                    db.execute(statement)
-            elif owner != _APPLICATION_ID:
+                schema.create(db)
+            elif owner != schema.APPLICATION_ID:
                 raise OutboxError(
                     f"{self.path} is a database of something else: set TUNER_OUTBOX to another file"
                 )
-            elif version > _SCHEMA_VERSION:
+            elif version > schema.SCHEMA_VERSION:
                 raise OutboxError(
                     f"{self.path} was written by a later version: update tuner-core, "
                     "or set TUNER_OUTBOX to another file"
                 )
+            elif version < schema.SCHEMA_VERSION:
+                schema.migrate(db, version)
+                migrated = True
+        if migrated:
+            with contextlib.suppress(sqlite3.OperationalError):  # somebody uses it: it works without
+                db.execute("VACUUM")
 
 
 @contextlib.contextmanager
