@@ -20,6 +20,7 @@ from tuner_core.config import TunerConfig
 from tuner_core.errors import TransportError
 from tuner_core.http import CallRequest, RetryPolicy, call_request, is_retryable, read_response
 from tuner_core.records import CallRecord, Receipt
+from tuner_core.redaction import Redaction
 from tuner_core.repair.record import Conformed, conform
 
 TIMEOUT_S = 15.0
@@ -27,8 +28,15 @@ TIMEOUT_S = 15.0
 
 
 class _Base:
-    def __init__(self, config: TunerConfig | None, retry: RetryPolicy | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        config: TunerConfig | None,
+        retry: RetryPolicy | None,
+        timeout_s: float,
+        redaction: Redaction | None,
+    ) -> None:
         self._config = config or TunerConfig()
+        self._redaction = redaction or self._config.redaction
         self._retry = retry or RetryPolicy()
         self._timeout_s = timeout_s
 
@@ -45,6 +53,7 @@ class _Base:
             agent_id=config.agent_id,
             api_key=config.api_key.get_secret_value(),
             body=conformed.body(),
+            repairs=conformed.repairs,
         )
 
     def _rules(self) -> dict[str, Any]:
@@ -75,6 +84,7 @@ class TunerClient(_Base):
         retry: tries and waits; four tries by default.
         timeout_s: seconds for connecting, and for each silence of the API.
         http: an httpx client of your own (proxies, certificates); it is not closed here.
+        redaction: taken out of each record before it is sent; `config.redact` decides when omitted.
 
     Raises:
         ConfigError: a setting is missing or wrong.
@@ -87,8 +97,9 @@ class TunerClient(_Base):
         retry: RetryPolicy | None = None,
         timeout_s: float = TIMEOUT_S,
         http: httpx.Client | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
-        super().__init__(config, retry, timeout_s)
+        super().__init__(config, retry, timeout_s, redaction)
         self._owned = http is None
         self._http = http or httpx.Client(follow_redirects=False)
 
@@ -106,7 +117,7 @@ class TunerClient(_Base):
             ServerError: the API still failed at the last try.
             TransportError: no answer at the last try.
         """
-        conformed = conform(record)
+        conformed = conform(record, redaction=self._redaction)
         request = self._request(conformed)
         return Retrying(**self._rules())(self._post, request, conformed)
 
@@ -148,6 +159,7 @@ class AsyncTunerClient(_Base):
         retry: tries and waits; four tries by default.
         timeout_s: seconds for one whole try.
         http: an httpx client of your own; it is not closed here.
+        redaction: taken out of each record before it is sent; `config.redact` decides when omitted.
 
     Raises:
         ConfigError: a setting is missing or wrong.
@@ -160,14 +172,15 @@ class AsyncTunerClient(_Base):
         retry: RetryPolicy | None = None,
         timeout_s: float = TIMEOUT_S,
         http: httpx.AsyncClient | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
-        super().__init__(config, retry, timeout_s)
+        super().__init__(config, retry, timeout_s, redaction)
         self._owned = http is None
         self._http = http or httpx.AsyncClient(follow_redirects=False)
 
     async def create_call(self, record: CallRecord | Mapping[str, Any]) -> Receipt:
         """Post one record; see `TunerClient.create_call`. Cancelling stops the tries."""
-        conformed = conform(record)
+        conformed = conform(record, redaction=self._redaction)
         request = self._request(conformed)
         return await AsyncRetrying(**self._rules())(self._post, request, conformed)
 

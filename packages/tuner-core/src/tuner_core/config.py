@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tuner_core.errors import ConfigError
+from tuner_core.redaction import Redaction
+from tuner_core.redaction.rules import BUILT_IN
 
 DEFAULT_BASE_URL = "https://api.usetuner.ai"
 _PREFIX = "TUNER_"
@@ -29,6 +32,8 @@ class TunerConfig(BaseSettings):
         base_url: `TUNER_BASE_URL`, for dedicated deployments and the local Tuner.
         outbox: `TUNER_OUTBOX`, the file that keeps records until they are delivered; `None` means the user's
             state directory. Processes that share the file share the work.
+        redact: `TUNER_REDACT`, names of built-in redaction rules with commas between: `cards,phones,emails`. Nothing
+            is redacted when it is empty.
 
     Raises:
         ConfigError: naming each variable that is missing or wrong, without its value.
@@ -43,6 +48,7 @@ class TunerConfig(BaseSettings):
     agent_id: str = Field(min_length=1)
     base_url: str = DEFAULT_BASE_URL
     outbox: Path | None = None
+    redact: Annotated[tuple[str, ...], NoDecode] = ()
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class TunerConfig(BaseSettings):
         agent_id: str | None = None,
         base_url: str | None = None,
         outbox: Path | str | None = None,
+        redact: str | Sequence[str] | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "api_key": api_key,
@@ -59,6 +66,7 @@ class TunerConfig(BaseSettings):
             "agent_id": agent_id,
             "base_url": base_url,
             "outbox": outbox,
+            "redact": redact,
         }
         try:
             super().__init__(**{name: value for name, value in given.items() if value is not None})
@@ -74,6 +82,23 @@ class TunerConfig(BaseSettings):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must have no user, password, query or fragment")
         return value.strip().rstrip("/")
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _check_redact(cls, value: object) -> tuple[str, ...]:
+        given = value.split(",") if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            raise ValueError("must be names with commas between")
+        names = (str(name).strip().lower() for name in cast("Sequence[object]", given))
+        rules = tuple(dict.fromkeys(name for name in names if name))
+        if not set(rules) <= set(BUILT_IN):
+            raise ValueError(f"there are the rules {', '.join(BUILT_IN)}")
+        return rules
+
+    @property
+    def redaction(self) -> Redaction | None:
+        """What `redact` asks for, None when it asks for nothing."""
+        return Redaction(self.redact) if self.redact else None
 
     @property
     def outbox_path(self) -> Path:

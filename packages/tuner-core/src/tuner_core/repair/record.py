@@ -13,13 +13,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tuner_core.errors import InvalidRecord
 from tuner_core.identity.headers import call_id_problem
 from tuner_core.records import CallRecord
 from tuner_core.repair.segments import conform_segments
 from tuner_core.repair.values import Repairs, as_json, clean_text, model_fields
+
+if TYPE_CHECKING:
+    from tuner_core.redaction import Redaction
 
 PENDING_RECORDING = "pending"
 """Sent as `recording_url` when there is none yet; the API wants the field filled."""
@@ -66,11 +69,12 @@ class Conformed:
         return text.encode("utf-8")
 
 
-def conform(record: CallRecord | Mapping[str, Any]) -> Conformed:
+def conform(record: CallRecord | Mapping[str, Any], *, redaction: Redaction | None = None) -> Conformed:
     """Make a record into a body that Create Call accepts.
 
     Args:
         record: a `CallRecord`, or a mapping with the API's field names.
+        redaction: takes out what must not be stored; listed among the repairs by field and count.
 
     Returns:
         The body and what was changed to get it. Both timestamps are Unix milliseconds.
@@ -105,7 +109,11 @@ def conform(record: CallRecord | Mapping[str, Any]) -> Conformed:
         raw = payload.setdefault("general_meta_data_raw", {})
         notes = raw.get(_KEPT_NOTES)
         raw[_KEPT_NOTES] = {**(cast("dict[str, Any]", notes) if isinstance(notes, dict) else {}), **aside}
-    return Conformed(payload, repairs.listed())
+    listed = repairs.listed()
+    if redaction is not None:
+        payload, notes = redaction.redact_payload(payload)
+        listed += notes
+    return Conformed(payload, listed)
 
 
 def _fields_of(record: Any) -> dict[str, Any]:

@@ -29,10 +29,15 @@ class Repairs:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
-    def note(self, field: str, what: str) -> None:
-        """Add one change: the field's name in the API, and what was done to it."""
+    def note(self, field: str, what: str, count: int = 1) -> None:
+        """Add a change: the field's name in the API, what was done to it, and how often."""
         text = f"{field}: {what}"
-        self._counts[text] = self._counts.get(text, 0) + 1
+        self._counts[text] = self._counts.get(text, 0) + count
+
+    def add(self, other: Repairs) -> None:
+        """Add the changes that another collected."""
+        for text, count in other._counts.items():
+            self._counts[text] = self._counts.get(text, 0) + count
 
     def listed(self) -> tuple[str, ...]:
         """The changes in order of their first appearance, each with how often it happened."""
