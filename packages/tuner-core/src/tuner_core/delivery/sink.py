@@ -46,6 +46,11 @@ class CallFacts(TypedDict, total=False):
     recipient: str | None
     caller_phone_number: str | None
     agent_version: int | str | None
+    call_cost: float | None
+    call_successful: bool | None
+    user_sentiment: Literal["positive", "neutral", "negative", "unknown"] | None
+    in_voicemail: bool | None
+    call_analysis: Mapping[str, Any] | None
     collected_dynamic_variables: Mapping[str, Any] | None
     sip_headers: Mapping[str, str] | None
     metadata: Mapping[str, Any] | None
