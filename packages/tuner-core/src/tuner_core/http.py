@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from tuner_core.errors import (
     ApiError,
@@ -29,7 +29,12 @@ from tuner_core.version import VERSION
 RETRY_AFTER_CAP_S = 30.0
 """Longest wait that an answer may ask for."""
 
+REPAIRS_HEADER = "X-Tuner-Repairs"
+"""What `conform` changed, as a JSON list. Told to a Tuner on this machine only, which shows it."""
+
 _PATH = "/api/v1/public/call"
+_REPAIRS_LIMIT = 4000
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _USER_AGENT = f"tuner-core/{VERSION} python/{platform.python_version()}"
 _DETAIL_LIMIT = 500
 
@@ -73,7 +78,13 @@ class RetryPolicy:
 
 
 def call_request(
-    *, base_url: str, workspace_id: int, agent_id: str, api_key: str, body: bytes
+    *,
+    base_url: str,
+    workspace_id: int,
+    agent_id: str,
+    api_key: str,
+    body: bytes,
+    repairs: Sequence[str] = (),
 ) -> CallRequest:
     """The request that posts one body.
 
@@ -83,6 +94,7 @@ def call_request(
         agent_id: any text; it is escaped.
         api_key: sent as a bearer token.
         body: JSON, as `Conformed.body` gives it.
+        repairs: what was changed for it; only a local Tuner is told.
     """
     query = urlencode(
         {"workspace_id": workspace_id, "agent_remote_identifier": agent_id}, quote_via=quote, safe=""
@@ -93,6 +105,8 @@ def call_request(
         "Accept": "application/json",
         "User-Agent": _USER_AGENT,
     }
+    if repairs and urlsplit(base_url).hostname in _LOOPBACK:
+        headers[REPAIRS_HEADER] = _as_header(repairs)
     return CallRequest(f"{base_url}{_PATH}?{query}", headers, body)
 
 
@@ -151,6 +165,17 @@ def retry_after_s(value: str | None, now: float) -> float | None:
         except (ValueError, OverflowError):
             return None
     return None if math.isnan(wait) else min(max(wait, 0.0), RETRY_AFTER_CAP_S)
+
+
+def _as_header(repairs: Sequence[str]) -> str:
+    """A JSON list in ASCII, short enough for a header; what does not fit is counted."""
+    listed = list(repairs)
+    while len(text := json.dumps(listed)) > _REPAIRS_LIMIT:
+        kept = len(listed) // 2
+        listed = [*listed[:kept], f"and {len(repairs) - kept} more"]
+        if kept == 0:
+            break
+    return text
 
 
 def _document(body: bytes) -> dict[str, Any]:
