@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 
 from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
-from tuner_core.delivery.dispatch import Dispatch, Handover, logger
+from tuner_core.delivery.dispatch import Dispatch, logger
+from tuner_core.delivery.handover import Handover, News
 from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.errors import OutboxError
 from tuner_core.http import RetryPolicy
@@ -43,7 +45,7 @@ class Courier:
         self._timeout_s = timeout_s
         # Reentrant: a finalizer may stop a courier from inside one of its own methods.
         self._mutex = threading.RLock()
-        self._inbox: deque[Handover | Future[OutboxStatus]] = deque()
+        self._inbox: deque[Handover | News | Future[OutboxStatus]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -62,8 +64,8 @@ class Courier:
                 thread.start()
                 self._thread = thread
 
-    def submit(self, item: Handover | Future[OutboxStatus]) -> bool:
-        """Take over a record, or a wish to drain, from any thread; False when this courier is stopping.
+    def submit(self, item: Handover | News | Future[OutboxStatus]) -> bool:
+        """Take over a record, news of a call, or a wish to drain, from any thread; False when this courier is stopping.
 
         Raises:
             RuntimeError: the interpreter is shutting down and starts no threads.
@@ -129,7 +131,9 @@ class Courier:
         while True:
             while self._inbox:
                 item = self._inbox.popleft()
-                if isinstance(item, Handover):
+                if isinstance(item, News):
+                    _note(dispatch, [item, *self._further_news()])
+                elif isinstance(item, Handover):
                     _take(dispatch, item)
                 else:
                     dispatch.drain(item)
@@ -138,6 +142,13 @@ class Courier:
                 return
             await news.wait()
             news.clear()
+
+    def _further_news(self) -> Iterator[News]:
+        """News that wait behind the first: they are stored with it, in one commit."""
+        while self._inbox and isinstance(self._inbox[0], News):
+            item = self._inbox.popleft()
+            assert isinstance(item, News)
+            yield item
 
     def _end(self) -> None:
         """Take nothing more, and answer whoever still waits."""
@@ -148,7 +159,7 @@ class Courier:
         for item in left:
             if isinstance(item, Handover):
                 item.settle(DeliveryOutcome("pending", detail="not stored: delivery had stopped"))
-            else:
+            elif isinstance(item, Future):
                 item.set_exception(OutboxError("the delivery was closed"))
 
 
@@ -159,6 +170,14 @@ def _take(dispatch: Dispatch, handover: Handover) -> None:
     except Exception as error:
         logger.error("a call was not stored, by %s", type(error).__name__)
         handover.settle(DeliveryOutcome("refused", detail=f"not stored, by {type(error).__name__}"))
+
+
+def _note(dispatch: Dispatch, news: list[News]) -> None:
+    """Keep what became known of running calls; an odd value must not stop the others."""
+    try:
+        dispatch.note(news)
+    except Exception as error:
+        logger.error("what happened in a call was not noted, by %s", type(error).__name__)
 
 
 def _say_if_broken(leftovers: asyncio.Task[None]) -> None:

@@ -15,17 +15,19 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
+from tuner_core.delivery.boxes import open_outbox
 from tuner_core.delivery.courier import OWN_LANE, Courier
-from tuner_core.delivery.dispatch import Handover, open_outbox
-from tuner_core.delivery.sink import CallSink, DeliveryOutcome, DeliveryState
+from tuner_core.delivery.handover import Handover, News
+from tuner_core.delivery.sink import CallFacts, CallSink, DeliveryOutcome, DeliveryState
 from tuner_core.errors import ConfigError, InvalidRecord, TunerError
+from tuner_core.events import CallEvent
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox.parcels import Destination, OutboxStatus
 from tuner_core.records import CallRecord
@@ -115,6 +117,25 @@ class Delivery:
         except Exception as error:
             return _failed(error)
         return settled or _pending(stored, handover.problem)
+
+    def checkpoint(self, call_id: str, events: Sequence[CallEvent] = (), **facts: Unpack[CallFacts]) -> None:
+        """Keep what has happened since the last checkpoint of a running call. Returns at once and never raises.
+
+        When this process dies before it delivers the call, the next one that starts, or `tuner outbox drain`, makes
+        the record out of the checkpoints: every turn that was told, marked as cut short. `deliver` of a record with
+        this `call_id` ends its checkpoints. The cost of one does not depend on how long the call is.
+
+        Args:
+            call_id: of the running call.
+            events: new ones, in the order in which the call's `CallTimeline` would take them.
+            facts: each replaces what an earlier checkpoint said under its name.
+        """
+        try:
+            news = News(call_id, tuple(events), facts)
+            while not (courier := self._running()).submit(news):
+                self._replace(courier)
+        except Exception as error:
+            logger.info("a checkpoint was not kept, by %s", type(error).__name__)
 
     def start(self) -> None:
         """Begin to send, in the background, what earlier processes left. Returns at once and never raises."""

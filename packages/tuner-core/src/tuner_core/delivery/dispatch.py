@@ -12,23 +12,23 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from tuner_core.client import post_once
 from tuner_core.config import TunerConfig
+from tuner_core.delivery.boxes import Boxes
+from tuner_core.delivery.handover import Handover, News
 from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.errors import AuthenticationError, InvalidRecord, OutboxError, TransportError, TunerError
 from tuner_core.http import RetryPolicy, call_request
-from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel, Stored
+from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel
 from tuner_core.outbox.store import LEASE_S, Outbox
-from tuner_core.records import CallRecord, Receipt
-from tuner_core.repair.record import Conformed, conform
+from tuner_core.records import Receipt
+from tuner_core.repair.record import conform
 
 logger = logging.getLogger("tuner_core.delivery")
 
@@ -39,31 +39,6 @@ _SENDERS = 8
 _LEFTOVERS_AT_ONCE = 4
 _LOOK_AGAIN_S = 5.0
 _SHORTEST_WAIT_S = 0.1
-_T = TypeVar("_T")
-
-
-@dataclass(eq=False, slots=True)
-class Handover:
-    """One record on its way into the outbox and out of it.
-
-    Attributes:
-        record: as handed over.
-        stored: done when it is in the outbox; True when that is on disk.
-        settled: done when it was delivered or refused, or when this process gave up on it.
-        problem: why the last try failed.
-    """
-
-    record: CallRecord | Mapping[str, Any] = field(repr=False)
-    stored: Future[bool] = field(default_factory=Future[bool])
-    settled: Future[DeliveryOutcome] = field(default_factory=Future[DeliveryOutcome])
-    problem: str = ""
-
-    def settle(self, outcome: DeliveryOutcome) -> None:
-        """Answer both waits, whichever is still open."""
-        if not self.stored.done():
-            self.stored.set_result(False)
-        if not self.settled.done():
-            self.settled.set_result(outcome)
 
 
 class Dispatch:
@@ -81,9 +56,8 @@ class Dispatch:
         self._retry = retry
         self._timeout_s = timeout_s
         self._to = Destination(config.base_url, config.workspace_id, config.agent_id)
-        self._box = open_outbox(config.outbox_path)
-        self._fallback: Outbox | None = None
-        self._watched: dict[tuple[Outbox, int], list[Handover]] = {}
+        self._boxes = Boxes(config.outbox_path, self._to)
+        self._watched: dict[tuple[Outbox, Destination, str], list[Handover]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._drains: list[Future[OutboxStatus]] = []
         self._senders = asyncio.Semaphore(_SENDERS)
@@ -101,18 +75,22 @@ class Dispatch:
             return
         if conformed.repairs:
             logger.info("call %s was repaired: %s", conformed.call_id, "; ".join(conformed.repairs))
-        box, stored = self._store(conformed)
+        box, stored = self._boxes.store(conformed)
         handover.stored.set_result(box.durable)
         if stored.state == "delivered":
             receipt = Receipt(conformed.call_id, stored.tuner_id, is_new=False, repairs=conformed.repairs)
             handover.settle(DeliveryOutcome("delivered", receipt, "it had been delivered before"))
         elif stored.parcel is not None:
-            self._watched[box, stored.row] = [handover]
+            self._watched[box, self._to, conformed.call_id] = [handover]
             self._follow(self._carry(box, stored.parcel))
         elif stored.held_here:
-            self._watched.setdefault((box, stored.row), []).append(handover)
+            self._watched.setdefault((box, self._to, conformed.call_id), []).append(handover)
         else:
             handover.settle(DeliveryOutcome("pending", detail="another process is sending it"))
+
+    def note(self, news: Sequence[News]) -> None:
+        """Keep what became known of running calls."""
+        self._boxes.note(news)
 
     def drain(self, done: Future[OutboxStatus]) -> None:
         """Send what is pending without waiting for its turn; answer `done` when nothing is pending any more."""
@@ -122,11 +100,12 @@ class Dispatch:
 
     async def send_leftovers(self) -> None:
         """Send what no lane carries, until cancelled. The first round does not wait for anything's turn."""
-        self._guarded(lambda: self._box.prune(now=time.time()), None)
+        self._boxes.prune()
         hurry, failures = True, 0
         while True:
             self._due.clear()
-            claimed = self._claimed(
+            self._boxes.recover()
+            claimed = self._boxes.claimed(
                 1 if self._doubtful else _LEFTOVERS_AT_ONCE, hurry=hurry or bool(self._drains)
             )
             if not claimed:
@@ -157,29 +136,9 @@ class Dispatch:
 
     async def close(self) -> None:
         """Close the connections and the outbox."""
-        for box in self._boxes():
-            box.close()
+        self._boxes.close()
         if self._http is not None:
             await self._http.aclose()
-
-    def _boxes(self) -> list[Outbox]:
-        return [self._box] if self._fallback is None else [self._box, self._fallback]
-
-    def _store(self, conformed: Conformed) -> tuple[Outbox, Stored]:
-        """Into the outbox, or into memory when the disk will not take it: the call is sent in any case."""
-
-        def put(box: Outbox) -> Stored:
-            return box.put(
-                self._to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=time.time()
-            )
-
-        try:
-            return self._box, put(self._box)
-        except OutboxError as error:
-            logger.warning("call %s is kept in memory only: %s", conformed.call_id, error)
-        if self._fallback is None:
-            self._fallback = Outbox(None)
-        return self._fallback, put(self._fallback)
 
     def _follow(self, lane: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(lane)
@@ -208,7 +167,7 @@ class Dispatch:
             wait = 0.0
             raise
         finally:
-            if (box, parcel.row) in self._watched:
+            if (box, parcel.to, parcel.call_id) in self._watched:
                 self._postpone(box, parcel, wait, error)
 
     async def _send_leftover(self, box: Outbox, parcel: Parcel) -> TunerError | None:
@@ -224,7 +183,7 @@ class Dispatch:
 
     def _postpone(self, box: Outbox, parcel: Parcel, wait_s: float, error: TunerError | None) -> None:
         until = time.time() + wait_s
-        self._guarded(lambda: box.postpone(parcel, until=until, detail=str(error or "")), None)
+        self._boxes.guarded(lambda: box.postpone(parcel, until=until, detail=str(error or "")), None)
 
     async def _try(
         self, box: Outbox, parcel: Parcel, *, leased_at: float, own: bool, renew: bool = False
@@ -232,7 +191,7 @@ class Dispatch:
         """Send a record once; the error when another try may help, None when it is settled."""
         async with self._senders:
             late = time.time() - leased_at > LEASE_S / 2
-            if (renew or late) and not self._guarded(lambda: box.renew(parcel, now=time.time()), True):
+            if (renew or late) and not self._boxes.guarded(lambda: box.renew(parcel, now=time.time()), True):
                 self._settle(
                     box, parcel, DeliveryOutcome("pending", detail="another process took the call over")
                 )
@@ -261,6 +220,7 @@ class Dispatch:
             agent_id=parcel.to.agent_id,
             api_key=self._config.api_key.get_secret_value(),
             body=parcel.body,
+            repairs=parcel.repairs,
         )
         return await post_once(
             self._http, request, call_id=parcel.call_id, repairs=parcel.repairs, timeout_s=self._timeout_s
@@ -269,7 +229,7 @@ class Dispatch:
     def _delivered(self, box: Outbox, parcel: Parcel, receipt: Receipt) -> None:
         logger.info("call %s delivered%s", parcel.call_id, "" if receipt.is_new else ", Tuner had it already")
         now = time.time()
-        self._guarded(
+        self._boxes.guarded(
             lambda: box.mark_delivered(parcel, tuner_id=receipt.id, is_new=receipt.is_new, now=now), None
         )
         self._settle(box, parcel, DeliveryOutcome("delivered", receipt))
@@ -278,31 +238,18 @@ class Dispatch:
     def _refused(self, box: Outbox, parcel: Parcel, error: TunerError) -> None:
         logger.error("refused, and kept for `tuner outbox retry`: %s", error)
         now, detail = time.time(), str(error)
-        self._guarded(lambda: box.mark_refused(parcel, detail=detail, now=now), None)
+        self._boxes.guarded(lambda: box.mark_refused(parcel, detail=detail, now=now), None)
         self._settle(box, parcel, DeliveryOutcome("refused", detail=detail))
 
     def _failed(self, box: Outbox, parcel: Parcel, error: TunerError) -> TunerError:
         logger.info("a try failed and the call stays in the outbox: %s", error)
-        for handover in self._watched.get((box, parcel.row), ()):
+        for handover in self._watched.get((box, parcel.to, parcel.call_id), ()):
             handover.problem = str(error)
         return error
 
     def _settle(self, box: Outbox, parcel: Parcel, outcome: DeliveryOutcome) -> None:
-        for handover in self._watched.pop((box, parcel.row), ()):
+        for handover in self._watched.pop((box, parcel.to, parcel.call_id), ()):
             handover.settle(outcome)
-
-    def _claimed(self, limit: int, *, hurry: bool) -> list[tuple[Outbox, Parcel]]:
-        to = self._to
-        found: list[tuple[Outbox, Parcel]] = []
-        for box in self._boxes():
-            parcels = self._guarded(
-                lambda box=box: box.claim(
-                    to.base_url, to.workspace_id, now=time.time(), limit=limit, hurry=hurry
-                ),
-                [],
-            )
-            found += [(box, parcel) for parcel in parcels]
-        return found
 
     async def _paused(self, wait_s: float) -> bool:
         """Wait after a failure; True when the API has answered a lane, or somebody wants to drain, meanwhile."""
@@ -310,33 +257,21 @@ class Dispatch:
         return await _within(wait_s, self._hope)
 
     async def _wait_until_due(self) -> None:
-        to = self._to
-        dues = [
-            self._guarded(lambda box=box: box.next_due(to.base_url, to.workspace_id), None)
-            for box in self._boxes()
-        ]
-        waits = [due - time.time() for due in dues if due is not None]
-        if not waits:
+        due = self._boxes.next_due()
+        if due is None:
             self._answer_drains()
         # Who drains wants to know soon what other processes, which cannot wake this one, have sent.
         longest = _SHORTEST_WAIT_S if self._drains else _LOOK_AGAIN_S
-        await _within(min(max(min(waits, default=longest), _SHORTEST_WAIT_S), longest), self._due)
+        wait = longest if due is None else due - time.time()
+        await _within(min(max(wait, _SHORTEST_WAIT_S), longest), self._due)
 
     def _answer_drains(self) -> None:
         drains, self._drains = self._drains, []
         for drain in drains:
             try:
-                drain.set_result(self._box.status())
+                drain.set_result(self._boxes.status())
             except OutboxError as error:
                 drain.set_exception(error)
-
-    def _guarded(self, work: Callable[[], _T], otherwise: _T) -> _T:
-        """An outbox that fails now costs a second delivery later, never the one under way."""
-        try:
-            return work()
-        except OutboxError as error:
-            logger.warning("%s", error)
-            return otherwise
 
 
 async def _within(wait_s: float, event: asyncio.Event) -> bool:
@@ -347,12 +282,3 @@ async def _within(wait_s: float, event: asyncio.Event) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def open_outbox(path: Path) -> Outbox:
-    """The outbox at `path`, or one in memory with a warning when it cannot be opened."""
-    try:
-        return Outbox(path)
-    except OutboxError as error:
-        logger.warning("calls are kept in memory only, and lost when this process ends: %s", error)
-        return Outbox(None)

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner_core.outbox.file import OutboxFile
+from tuner_core.outbox.keys import KEY, destination_in, key_of
+from tuner_core.outbox.open_calls import OpenCalls
 from tuner_core.outbox.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
 
 LEASE_S = 60.0
@@ -30,12 +32,16 @@ class Outbox:
     Args:
         path: the file, made when missing with access for its owner only; None keeps everything in memory.
 
+    Attributes:
+        calls: the journal of the calls that still run.
+
     Raises:
         OutboxError: it cannot be opened, is no outbox, or was written by a later version.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._file = OutboxFile(path)
+        self.calls = OpenCalls(self._file)
 
     @property
     def durable(self) -> bool:
@@ -45,10 +51,11 @@ class Outbox:
     def put(
         self, to: Destination, call_id: str, body: bytes, *, repairs: Sequence[str] = (), now: float
     ) -> Stored:
-        """Store a record and lease it to this process for its first try, in one commit.
+        """Store a record and lease it to this process for its first try, in one commit; its journal ends with it.
 
-        The same call again: one that was delivered stays delivered, one that is being sent stays as it is, one that
-        waits or was refused takes the new body.
+        The same call again: one that was delivered stays delivered, one that waits, was refused or dropped takes the
+        new body. One that is being sent stays as it is, unless it was cut short: then the whole record takes its
+        place for the next try.
 
         Args:
             to: where it goes.
@@ -58,33 +65,36 @@ class Outbox:
             now: Unix seconds.
         """
         listed = json.dumps(list(repairs))
-        key = (to.base_url, to.workspace_id, to.agent_id, call_id)
+        key = key_of(to, call_id)
         with self._file.writing() as db:
+            holder = self._file.holder.id
+            db.execute(f"DELETE FROM calls WHERE {KEY}", key)
             known = db.execute(
-                "SELECT id, state, lease_holder, lease_until, tuner_id FROM records"
-                " WHERE base_url = ? AND workspace_id = ? AND agent_id = ? AND call_id = ?",
-                key,
+                f"SELECT state, lease_holder, lease_until, tuner_id, cut_short FROM records WHERE {KEY}", key
             ).fetchone()
             if known is None:
-                cursor = db.execute(
+                db.execute(
                     "INSERT INTO records (base_url, workspace_id, agent_id, call_id, state, body, repairs,"
                     " stored_at, attempts, lease_holder, lease_until)"
                     " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, 1, ?, ?)",
-                    (*key, body, listed, now, self._file.holder.id, now + LEASE_S),
+                    (*key, body, listed, now, holder, now + LEASE_S),
                 )
-                row = int(cursor.lastrowid or 0)
-            else:
-                row = int(known["id"])
-                if known["state"] == "delivered":
-                    return Stored("delivered", row, tuner_id=known["tuner_id"])
-                if known["state"] == "pending" and self._held(known, now):
-                    return Stored("pending", row, held_here=known["lease_holder"] == self._file.holder.id)
-                db.execute(
-                    "UPDATE records SET state = 'pending', body = ?, repairs = ?, detail = '', settled_at = NULL,"
-                    " attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE id = ?",
-                    (body, listed, self._file.holder.id, now + LEASE_S, row),
-                )
-        return Stored("pending", row, Parcel(row, call_id, to, body, tuple(repairs), attempts=1))
+                return Stored("pending", Parcel(to, call_id, body, tuple(repairs), attempts=1))
+            if known["state"] == "delivered":
+                return Stored("delivered", tuner_id=known["tuner_id"])
+            if known["state"] == "pending" and self._held(known, now):
+                if known["cut_short"]:
+                    db.execute(
+                        f"UPDATE records SET body = ?, repairs = ?, cut_short = 0 WHERE {KEY}",
+                        (body, listed, *key),
+                    )
+                return Stored("pending", held_here=known["lease_holder"] == holder)
+            db.execute(
+                "UPDATE records SET state = 'pending', body = ?, repairs = ?, detail = '', settled_at = NULL,"
+                f" cut_short = 0, attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE {KEY}",
+                (body, listed, holder, now + LEASE_S, *key),
+            )
+        return Stored("pending", Parcel(to, call_id, body, tuple(repairs), attempts=1))
 
     def claim(
         self, base_url: str, workspace_id: int, *, now: float, limit: int, hurry: bool = False
@@ -103,7 +113,7 @@ class Outbox:
         with self._file.reading() as db:
             if db.execute(f"SELECT 1 FROM records WHERE {where} LIMIT 1", due).fetchone() is None:
                 return []
-        with self._file.writing() as db:
+        with self._file.writing(durable=False) as db:
             gone = [
                 str(row[0])
                 for row in db.execute(
@@ -127,39 +137,41 @@ class Outbox:
 
     def renew(self, parcel: Parcel, *, now: float) -> bool:
         """Lease it anew for one more try; False when the record is no longer this process's to send."""
-        with self._file.writing() as db:
+        with self._file.writing(durable=False) as db:
             cursor = db.execute(
                 "UPDATE records SET attempts = attempts + 1, lease_until = ?"
-                " WHERE id = ? AND state = 'pending' AND lease_holder = ?",
-                (now + LEASE_S, parcel.row, self._file.holder.id),
+                f" WHERE {KEY} AND state = 'pending' AND lease_holder = ?",
+                (now + LEASE_S, *key_of(parcel.to, parcel.call_id), self._file.holder.id),
             )
             return cursor.rowcount == 1
 
     def mark_delivered(self, parcel: Parcel, *, tuner_id: int | None, is_new: bool, now: float) -> None:
         """Tuner has it: the body is removed, the row stays."""
-        with self._file.writing() as db:
+        key = key_of(parcel.to, parcel.call_id)
+        with self._file.writing(durable=False) as db:
             db.execute(
                 "UPDATE records SET state = 'delivered', body = NULL, settled_at = ?, tuner_id = ?, is_new = ?,"
-                " detail = '', lease_holder = NULL, lease_until = NULL WHERE id = ?",
-                (now, tuner_id, int(is_new), parcel.row),
+                f" detail = '', lease_holder = NULL, lease_until = NULL WHERE {KEY}",
+                (now, tuner_id, int(is_new), *key),
             )
+            db.execute(f"DELETE FROM calls WHERE {KEY}", key)
 
     def mark_refused(self, parcel: Parcel, *, detail: str, now: float) -> None:
         """The API will not have it; the body is kept for `retry`."""
         with self._file.writing() as db:
             db.execute(
                 "UPDATE records SET state = 'refused', settled_at = ?, detail = ?, lease_holder = NULL,"
-                " lease_until = NULL WHERE id = ? AND state = 'pending'",
-                (now, detail, parcel.row),
+                f" lease_until = NULL WHERE {KEY} AND state = 'pending'",
+                (now, detail, *key_of(parcel.to, parcel.call_id)),
             )
 
     def postpone(self, parcel: Parcel, *, until: float, detail: str) -> None:
         """Give the lease back; nobody sends the record before `until` unless in a hurry."""
-        with self._file.writing() as db:
+        with self._file.writing(durable=False) as db:
             db.execute(
                 "UPDATE records SET next_at = ?, detail = ?, lease_holder = NULL, lease_until = NULL"
-                " WHERE id = ? AND state = 'pending' AND lease_holder = ?",
-                (until, detail, parcel.row, self._file.holder.id),
+                f" WHERE {KEY} AND state = 'pending' AND lease_holder = ?",
+                (until, detail, *key_of(parcel.to, parcel.call_id), self._file.holder.id),
             )
 
     def retry(self, call_id: str | None = None) -> int:
@@ -191,31 +203,25 @@ class Outbox:
             ).fetchone():
                 return
         with self._file.writing() as db:
-            removed = db.execute(f"DELETE FROM records WHERE {old}", (now - KEEP_DELIVERED_S,)).rowcount
-            db.execute(
-                "INSERT INTO removed (state, count) VALUES ('delivered', ?)"
-                " ON CONFLICT (state) DO UPDATE SET count = count + excluded.count",
-                (removed,),
-            )
+            db.execute(f"DELETE FROM records WHERE {old}", (now - KEEP_DELIVERED_S,))
 
     def status(self) -> OutboxStatus:
         """The account of this file."""
         with self._file.reading() as db:
-            rows = dict(db.execute("SELECT state, COUNT(*) FROM records GROUP BY state").fetchall())
-            gone = dict(db.execute("SELECT state, count FROM removed").fetchall())
+            total = dict(db.execute("SELECT state, count FROM totals").fetchall())
             sending, oldest = db.execute(
                 "SELECT COUNT(lease_holder), MIN(stored_at) FROM records WHERE state = 'pending'"
             ).fetchone()
-        delivered = rows.get("delivered", 0) + gone.get("delivered", 0)
-        pending, refused, dropped = rows.get("pending", 0), rows.get("refused", 0), gone.get("dropped", 0)
+            running = int(db.execute("SELECT COUNT(*) FROM calls WHERE holder <> ''").fetchone()[0])
         return OutboxStatus(
-            accepted=delivered + pending + refused + dropped,
-            delivered=delivered,
-            pending=pending,
-            refused=refused,
-            dropped=dropped,
+            accepted=total["accepted"],
+            delivered=total["delivered"],
+            pending=total["pending"],
+            refused=total["refused"],
+            dropped=total["dropped"],
             sending=sending,
             oldest_pending_at=oldest,
+            open_calls=running,
         )
 
     def entries(self, *, state: RowState | None = None, limit: int = 100) -> list[OutboxEntry]:
@@ -230,7 +236,7 @@ class Outbox:
             OutboxEntry(
                 call_id=row["call_id"],
                 state=row["state"],
-                to=_destination(row),
+                to=destination_in(row),
                 stored_at=row["stored_at"],
                 settled_at=row["settled_at"],
                 attempts=row["attempts"],
@@ -251,15 +257,10 @@ class Outbox:
         return self._file.holder.is_alive(row["lease_holder"])
 
 
-def _destination(row: sqlite3.Row) -> Destination:
-    return Destination(row["base_url"], row["workspace_id"], row["agent_id"])
-
-
 def _parcel(row: sqlite3.Row) -> Parcel:
     return Parcel(
-        row=row["id"],
+        to=destination_in(row),
         call_id=row["call_id"],
-        to=_destination(row),
         body=row["body"],
         repairs=tuple(json.loads(row["repairs"])),
         attempts=row["attempts"] + 1,

@@ -1,0 +1,138 @@
+"""Where the courier keeps things: the outbox file, and memory for what the disk does not take.
+
+Everything here may be called while the disk is full, the file locked or gone: it answers with what could be done, and
+says what could not be done in the log, once for each cause.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tuner_core.delivery.handover import News
+from tuner_core.delivery.journal import event_text, facts_json
+from tuner_core.delivery.recovery import rebuilt
+from tuner_core.errors import OutboxError
+from tuner_core.outbox.parcels import Checkpoint, Destination, OutboxStatus, Parcel, Stored
+from tuner_core.outbox.store import Outbox
+from tuner_core.repair.record import Conformed
+
+logger = logging.getLogger("tuner_core.delivery")
+
+_T = TypeVar("_T")
+
+
+class Boxes:
+    """The outbox of a process, with memory behind it.
+
+    Args:
+        path: the outbox file.
+        to: where records of this process go.
+    """
+
+    def __init__(self, path: Path, to: Destination) -> None:
+        self._to = to
+        self._box = open_outbox(path)
+        self._fallback: Outbox | None = None
+        self._said: set[str] = set()
+
+    def __iter__(self) -> Iterator[Outbox]:
+        yield self._box
+        if self._fallback is not None:
+            yield self._fallback
+
+    def store(self, conformed: Conformed) -> tuple[Outbox, Stored]:
+        """Into the outbox, or into memory when the disk will not take it: the call is sent in any case."""
+
+        def put(box: Outbox) -> Stored:
+            return box.put(
+                self._to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=time.time()
+            )
+
+        try:
+            return self._box, put(self._box)
+        except OutboxError as error:
+            logger.warning("call %s is kept in memory only: %s", conformed.call_id, error)
+        if self._fallback is None:
+            self._fallback = Outbox(None)
+        return self._fallback, put(self._fallback)
+
+    def note(self, news: Sequence[News]) -> None:
+        """Append to the journals of running calls."""
+        checkpoints: list[Checkpoint] = []
+        for one in news:
+            lines = (event_text(event) for event in one.events)
+            events = tuple(line for line in lines if line is not None)
+            checkpoints.append(Checkpoint(self._to, one.call_id, events, facts_json(one.facts)))
+        full = self.guarded(lambda: self._box.calls.checkpoint(checkpoints, now=time.time()), [])
+        for call_id in full:
+            self.say_once(f"the journal of call {call_id} is full: what follows is kept in memory only")
+
+    def recover(self) -> None:
+        """Make records of calls whose process is gone."""
+        for call_id in self.guarded(lambda: self._box.calls.recover(rebuilt, now=time.time()), []):
+            logger.warning(
+                "call %s was cut short; its record was made of what its process had noted", call_id
+            )
+
+    def claimed(self, limit: int, *, hurry: bool) -> list[tuple[Outbox, Parcel]]:
+        """Lease records that no lane carries, at most `limit` of each box."""
+        to, now = self._to, time.time()
+        return [
+            (box, parcel)
+            for box in self
+            for parcel in self.guarded(
+                lambda box=box: box.claim(to.base_url, to.workspace_id, now=now, limit=limit, hurry=hurry), []
+            )
+        ]
+
+    def next_due(self) -> float | None:
+        """Unix seconds at which the next record is due, None when none is pending."""
+        to = self._to
+        dues = [
+            self.guarded(lambda box=box: box.next_due(to.base_url, to.workspace_id), None) for box in self
+        ]
+        return min((due for due in dues if due is not None), default=None)
+
+    def prune(self) -> None:
+        """Forget what was delivered long ago."""
+        self.guarded(lambda: self._box.prune(now=time.time()), None)
+
+    def status(self) -> OutboxStatus:
+        """The account of the outbox.
+
+        Raises:
+            OutboxError: it cannot be read.
+        """
+        return self._box.status()
+
+    def close(self) -> None:
+        """Close the outbox; leases and open calls of this process are free for others."""
+        for box in self:
+            box.close()
+
+    def guarded(self, work: Callable[[], _T], otherwise: _T) -> _T:
+        """An outbox that fails now costs a second delivery later, never the one under way."""
+        try:
+            return work()
+        except OutboxError as error:
+            logger.warning("%s", error)
+            return otherwise
+
+    def say_once(self, warning: str) -> None:
+        """Log a warning unless this one was logged before."""
+        if warning not in self._said:
+            self._said.add(warning)
+            logger.warning("%s", warning)
+
+
+def open_outbox(path: Path) -> Outbox:
+    """The outbox at `path`, or one in memory with a warning when it cannot be opened."""
+    try:
+        return Outbox(path)
+    except OutboxError as error:
+        logger.warning("calls are kept in memory only, and lost when this process ends: %s", error)
+        return Outbox(None)
