@@ -1,0 +1,7 @@
+"""The recording of a call: a URL that becomes known late, or a file that is uploaded after the call is delivered."""
+
+from __future__ import annotations
+
+from tuner_core.recordings.source import WAIT_S, UrlSource, known_url, known_url_sync
+
+__all__ = ["WAIT_S", "UrlSource", "known_url", "known_url_sync"]
