@@ -34,12 +34,17 @@ UPLOADS = (
     """,
     "CREATE INDEX uploads_due ON uploads (next_at) WHERE state = 'waiting'",
     # A record that goes undelivered takes the upload that was held for it along, whoever removes it and why.
-    """
-    CREATE TRIGGER uploads_go_with_records AFTER DELETE ON records WHEN OLD.state != 'delivered'
-    BEGIN
-      DELETE FROM uploads WHERE state = 'held' AND base_url = OLD.base_url
-        AND workspace_id = OLD.workspace_id AND agent_id = OLD.agent_id AND call_id = OLD.call_id;
-    END
-    """,
+    *(
+        f"""
+        CREATE TRIGGER {name} AFTER {change} BEGIN
+          DELETE FROM uploads WHERE state = 'held' AND base_url = OLD.base_url
+            AND workspace_id = OLD.workspace_id AND agent_id = OLD.agent_id AND call_id = OLD.call_id;
+        END
+        """
+        for name, change in (
+            ("upload_goes_with_its_record", "DELETE ON records WHEN OLD.state != 'delivered'"),
+            ("upload_is_dropped_with_its_record", "UPDATE OF state ON records WHEN NEW.state = 'dropped'"),
+        )
+    ),
 )
 """`held`: its call is not delivered yet. `waiting`: to be uploaded. `uploaded` and `failed`: settled."""
