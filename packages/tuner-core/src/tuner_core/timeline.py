@@ -7,9 +7,9 @@ stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -33,20 +33,40 @@ RESERVED_METADATA = ("ai_models", "usage_token")
 """Keys of `metadata` that the timeline fills; a key of yours by such a name is kept as `user_<key>`."""
 
 
+class Journal(Protocol):
+    """Keeps what happens in a call while it runs, such as a `Delivery`."""
+
+    def checkpoint(self, call_id: str, events: Sequence[CallEvent] = ()) -> None:
+        """Take what happened since the last time; return at once and never raise."""
+        ...
+
+
 class CallTimeline:
     """Collects the events of one call and makes its record.
+
+    ```python
+    call = CallTimeline(call_id="c-81", journal=delivery)     # a process that is killed still yields the record
+    delivery.checkpoint("c-81", identity=identity)            # what is known besides the events
+    call.apply(CallStarted(at=time.time()))
+    ...
+    await delivery.deliver(call.record(identity=identity))
+    ```
 
     Args:
         call_id: your id of the call, the idempotency key at Tuner.
         call_type: `phone_call`, `web_call` or a word of your own.
+        journal: told every event as it is taken in, so that the record survives this process: a `Delivery`.
 
     Attributes:
         call_id: as given.
         call_type: as given; may be changed until the record is taken, when SIP shows itself late.
     """
 
-    def __init__(self, *, call_id: str, call_type: str = "phone_call") -> None:
+    def __init__(
+        self, *, call_id: str, call_type: str = "phone_call", journal: Journal | None = None
+    ) -> None:
         self.call_id = call_id
+        self._journal = journal
         self.call_type = call_type
         self._rows: dict[tuple[Any, ...], RowEvent] = {}
         self._started: float | None = None
@@ -86,10 +106,13 @@ class CallTimeline:
                 self._put(event, "")
             case _:  # pyright: ignore[reportUnnecessaryComparison] - callers without a type checker
                 return
+        if self._journal is not None:
+            self._journal.checkpoint(self.call_id, (event,))
 
     def record(
         self,
         *,
+        call_type: str | None = None,
         identity: SipIdentity | None = None,
         now: float | None = None,
         recording_url: str | None = None,
@@ -111,6 +134,7 @@ class CallTimeline:
         Without `CallEnded` the call ends at its last known moment and the record is marked as cut short.
 
         Args:
+            call_type: the timeline's own when omitted.
             identity: what the provider showed; gives `sip_call_id` and `X-Correlation-Id`.
             now: Unix seconds, the end of a call that has not ended; the last event's time when omitted.
             recording_url: as in `CallRecord`, like all that follow.
@@ -134,7 +158,7 @@ class CallTimeline:
         headers = {**(sip_headers or {}), **(identity.sip_headers if identity else {})}
         known: dict[str, Any] = {
             "call_id": self.call_id,
-            "call_type": self.call_type,
+            "call_type": call_type or self.call_type,
             "start_timestamp": round(bounds.first, 3),
             "end_timestamp": round(bounds.last, 3),
             "duration_ms": bounds.ms(bounds.last),

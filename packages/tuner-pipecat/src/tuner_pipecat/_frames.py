@@ -64,6 +64,7 @@ class FrameTranslator:
         self._tools = Tools()
         self._events: list[CallEvent] = []
         self._started_at: float | None = None
+        self._began = False
         self._latest_at = 0.0
         self._context: Any = None
         self._seeded_messages = 0
@@ -98,6 +99,13 @@ class FrameTranslator:
         """What happened since the last time."""
         events, self._events = self._events, []
         return events
+
+    def begun(self) -> list[CallEvent]:
+        """The call's beginning, told once, when it is certain: a pipeline may wait for its caller for long."""
+        if self._began or self._started_at is None or not self._latest_at:
+            return []
+        self._began = True
+        return [CallStarted(self._started_at)]
 
     def finish(self, *, at: float, stated_reason: str | None = None) -> list[CallEvent]:
         """The call is over and no frame follows: the last events, with `CallEnded` at the end.

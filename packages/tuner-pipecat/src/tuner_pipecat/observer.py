@@ -7,8 +7,8 @@ import inspect
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar, Unpack
 
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.dtmf_aggregator import DTMFAggregator
@@ -19,10 +19,12 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
 from tuner_core.config import TunerConfig
-from tuner_core.delivery import CallSink, DeliveryOutcome, default_sink
-from tuner_core.events import UsageReported
+from tuner_core.costs import Cents, cost_of
+from tuner_core.delivery import CallFacts, CallSink, CheckpointSink, DeliveryOutcome, default_sink
+from tuner_core.events import CallEvent, UsageReported
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
+from tuner_core.recordings import UrlSource, known_url
 from tuner_core.timeline import CallTimeline
 from tuner_pipecat._clock import FrameClock
 from tuner_pipecat._frames import FrameTranslator, Sender
@@ -60,9 +62,11 @@ class TunerObserver(BaseObserver):
                             observers=[observer])
     ```
 
-    While the call runs, frames are only noted, in memory. The record is built in `cleanup`, after the last frame
-    (the last agent turn comes after `EndFrame`), stored on disk at once, and sent; the worker's shutdown waits for
-    the answer for at most `deadline_s` seconds, and what is not sent by then is sent by the next process.
+    While the call runs, frames are only noted, and each finished turn is handed to the sink as a checkpoint, which
+    a thread of the sink's own writes to disk: of a process that is killed, the next one sends what was said. The
+    record is built in `cleanup`, after the last frame (the last agent turn comes after `EndFrame`), stored on disk
+    at once, and sent; the worker's shutdown waits for the answer for at most `deadline_s` seconds, and what is not
+    sent by then is sent by the next process.
 
     Nothing that happens in here reaches the pipeline: failures are logged once, counted in `failures` and told to
     `on_error`.
@@ -75,13 +79,14 @@ class TunerObserver(BaseObserver):
         call_type: `phone_call` when there is anything SIP about the call, else `web_call`, when omitted.
         recipient: SIP URI that was dialled, verbatim, in an outbound simulation.
         caller_phone_number: of the caller, E.164 when known.
-        recording_url: where the recording can be fetched, or a function that tells.
+        recording_url: where the recording can be fetched, a function that tells, or something to await; asked for
+            once the call is over and waited for 2 s.
         disconnection_reason: why the call ended, or a function that tells: one of Create Call's words
             (`user_hangup`, `agent_hangup`, `error`, `timeout`), or words of your own. When omitted, the reason given
             with the frame that ended the pipeline decides, and then its kind: `EndFrame` is the agent's doing,
             `CancelFrame` the caller's.
         agent_version: version of your agent.
-        call_cost: cents, or a function of the call's usage that tells.
+        call_cost: cents, or a function of the call's usage that tells; when it raises, the record goes without.
         metadata: further keys for the record's `metadata`; any values.
         config: credentials and addresses; from the environment when omitted.
         sink: takes the finished record instead of Tuner's delivery.
@@ -99,10 +104,10 @@ class TunerObserver(BaseObserver):
         call_type: str | None = None,
         recipient: str | None = None,
         caller_phone_number: str | None = None,
-        recording_url: Told[str] = None,
+        recording_url: UrlSource = None,
         disconnection_reason: Told[str] = None,
         agent_version: int | str | None = None,
-        call_cost: float | Callable[[UsageReported], float | None] | None = None,
+        call_cost: Cents | Callable[[UsageReported], Cents | None] | None = None,
         metadata: Mapping[str, Any] | None = None,
         config: TunerConfig | None = None,
         sink: CallSink | None = None,
@@ -115,20 +120,24 @@ class TunerObserver(BaseObserver):
         self._identity = identity_of(sip_call_id, sip_headers)
         self._call_id = call_id or uuid.uuid4().hex
         self._call_type = call_type
-        self._recipient = recipient
-        self._caller_phone_number = caller_phone_number
         self._recording_url = recording_url
         self._disconnection_reason = disconnection_reason
-        self._agent_version = agent_version
         self._call_cost = call_cost
-        self._metadata = metadata
-        self._config = config
-        self._sink = sink
+        self._facts: CallFacts = {
+            "recipient": recipient,
+            "caller_phone_number": caller_phone_number,
+            "agent_version": agent_version,
+            "metadata": metadata,
+        }
+        # Made here, so that missing settings are told when the call begins, and what an earlier process left
+        # goes out meanwhile.
+        self._sink = sink or default_sink(config)
         self._deadline_s = deadline_s
         self._clock = FrameClock()
         self._translator = FrameTranslator()
         self._timeline = CallTimeline(call_id=self._call_id)
         self._senders: dict[type[FrameProcessor], Sender | None] = {}
+        self._open = False
         self._finished = False
         self._outcome: DeliveryOutcome | None = None
 
@@ -161,9 +170,24 @@ class TunerObserver(BaseObserver):
         """
         try:
             self._identity = merged(self._identity, identity_of(sip_call_id, sip_headers))
+            self._tell()
         except Exception as error:
             self._guard.failed(error, "identify")
         return self._identity
+
+    def describe(self, **facts: Unpack[CallFacts]) -> None:
+        """Tell what the frames do not show, at any time until the call is over; never raises.
+
+        For example `describe(in_voicemail=True)`, `describe(user_sentiment="positive", call_analysis={...})`. What
+        is told last under a name counts, and it is part of the record also when the process dies.
+        """
+        try:
+            self._identity = facts.pop("identity", None) or self._identity
+            self._call_type = facts.pop("call_type", None) or self._call_type
+            self._facts.update(facts)
+            self._tell()
+        except Exception as error:
+            self._guard.failed(error, "describe")
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Note one frame; called by Pipecat for the first push of each."""
@@ -173,8 +197,7 @@ class TunerObserver(BaseObserver):
             at = self._clock.unix(data.timestamp, now=time.time())
             upstream = data.direction == FrameDirection.UPSTREAM
             self._translator.take(data.frame, at=at, upstream=upstream, sender=self._sender(data.source))
-            for event in self._translator.events():
-                self._timeline.apply(event)
+            self._note(self._translator.events())
         except Exception as error:
             self._guard.failed(error, f"frame {type(data.frame).__name__}")
 
@@ -191,35 +214,56 @@ class TunerObserver(BaseObserver):
         except Exception as error:
             self._guard.failed(error, "delivery")
 
+    def _note(self, events: Sequence[CallEvent]) -> None:
+        """Take events in; the first sight of the call and every finished turn are handed to the sink."""
+        for event in events:
+            self._timeline.apply(event)
+        if not self._translator.started:
+            return
+        if not self._open:
+            self._open = True
+            self._tell(events)
+        elif events:
+            self._checkpoint([*self._translator.begun(), *events, self._translator.usage.report()])
+
+    def _tell(self, events: Sequence[CallEvent] = ()) -> None:
+        """Hand what is known of a call that has begun to the sink."""
+        if self._open and not self._finished:
+            self._checkpoint(events, **self._known())
+
+    def _checkpoint(self, events: Sequence[CallEvent], **facts: Unpack[CallFacts]) -> None:
+        if isinstance(self._sink, CheckpointSink):
+            self._sink.checkpoint(self._call_id, events, **facts)
+
+    def _known(self) -> CallFacts:
+        """What is known besides the events."""
+        facts = self._facts
+        on_the_phone = self._identity.links or facts.get("caller_phone_number") or facts.get("recipient")
+        call_type = self._call_type or ("phone_call" if on_the_phone else "web_call")
+        known: CallFacts = {**facts, "call_type": call_type, "identity": self._identity}
+        if isinstance(self._recording_url, str):
+            known["recording_url"] = self._recording_url
+        return known
+
     async def _deliver(self) -> None:
         reason = await self._told(self._disconnection_reason, "disconnection_reason")
         for event in self._translator.finish(at=time.time(), stated_reason=reason):
             self._timeline.apply(event)
-        identity = self._identity
-        on_the_phone = identity.links or self._caller_phone_number or self._recipient
-        self._timeline.call_type = self._call_type or ("phone_call" if on_the_phone else "web_call")
-        record = self._timeline.record(
-            identity=identity,
-            recording_url=await self._told(self._recording_url, "recording_url"),
-            recipient=self._recipient,
-            caller_phone_number=self._caller_phone_number,
-            agent_version=self._agent_version,
-            call_cost=self._cost(),
-            metadata=self._metadata,
+        recording_url = await known_url(
+            self._recording_url, on_error=lambda error: self._guard.failed(error, "recording_url")
         )
-        sink = self._sink or default_sink(self._config)
-        self._outcome = await sink.deliver(record, deadline_s=self._deadline_s)
+        facts = self._known()
+        if facts.get("call_cost") is None:
+            facts["call_cost"] = self._cost()
+        facts["recording_url"] = recording_url or facts.get("recording_url")
+        record = self._timeline.record(**facts)
+        self._outcome = await self._sink.deliver(record, deadline_s=self._deadline_s)
         if self._outcome.state != "delivered":
             logger.warning("call %s is %s: %s", self._call_id, self._outcome.state, self._outcome.detail)
 
     def _cost(self) -> float | None:
-        if not callable(self._call_cost):
-            return self._call_cost
-        try:
-            return self._call_cost(self._translator.usage.report())
-        except Exception as error:
-            self._guard.failed(error, "call_cost")
-            return None
+        usage = self._translator.usage.report()
+        return cost_of(self._call_cost, usage, on_error=lambda error: self._guard.failed(error, "call_cost"))
 
     async def _told(self, source: Told[str], name: str) -> str | None:
         """A value that the application gave, or what its function says now; a failing function says nothing."""
