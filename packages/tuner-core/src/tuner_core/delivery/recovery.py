@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from tuner_core.delivery.journal import event_in, facts_in
+from tuner_core.delivery.sink import CallFacts
 from tuner_core.errors import InvalidRecord
 from tuner_core.events import CallStarted, UsageReported
 from tuner_core.outbox.parcels import OpenCall, Rebuilt
@@ -63,17 +64,5 @@ def _marked(record: CallRecord, call: OpenCall, *, ended: bool, unread: int) -> 
     return record.model_copy(update=changes)
 
 
-_ARGUMENTS = frozenset(
-    {
-        "identity",
-        "recording_url",
-        "recipient",
-        "caller_phone_number",
-        "agent_version",
-        "collected_dynamic_variables",
-        "sip_headers",
-        "metadata",
-        "general_meta_data_raw",
-    }
-)
+_ARGUMENTS = frozenset(CallFacts.__annotations__)
 """Facts that `CallTimeline.record` takes; others come from a later version."""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from tuner_core.outbox.file import OutboxFile
 from tuner_core.outbox.keys import KEY, Key, destination_in, key_of
-from tuner_core.outbox.parcels import Checkpoint, OpenCall, Rebuilt
+from tuner_core.outbox.parcels import Checkpoint, Destination, OpenCall, Rebuilt
 
 QUIET_S = 6 * 3600.0
 """A call that nobody told of for so long is over, even if the process lives: its host forgot to deliver it."""
@@ -105,6 +105,15 @@ class OpenCalls:
         with self._file.reading() as db:
             rows = db.execute("SELECT * FROM calls WHERE holder <> '' ORDER BY id").fetchall()
         return [self._open_call(row, now) for row in rows]
+
+    def length(self, to: Destination, call_id: str) -> int:
+        """How many events the journal of a call holds."""
+        with self._file.reading() as db:
+            row = db.execute(
+                f"SELECT COUNT(*) FROM events WHERE call = (SELECT id FROM calls WHERE {KEY})",
+                key_of(to, call_id),
+            ).fetchone()
+        return int(row[0])
 
     def _abandoned(self, now: float) -> list[Key]:
         return [key_of(call.to, call.call_id) for call in self.listed(now=now) if call.abandoned]
