@@ -12,4 +12,4 @@ def _installed() -> str:
         return "0"
 
 
-VERSION = _installed()
+VERSION = __version__ = _installed()
