@@ -5,6 +5,7 @@ TunerError
 ├─ ConfigError          a setting is missing or wrong; the message names the variable to set
 ├─ InvalidRecord        the record cannot be repaired into one that the API accepts
 ├─ OutboxError          the outbox file cannot be opened or written
+├─ UploadError          the call is stored, its recording is not uploaded               may be retryable
 ├─ TransportError       no usable answer: refused, reset, timed out, cut short        retryable
 └─ ApiError             the API answered with an error status
    ├─ AuthenticationError   401, 403: key missing, wrong, or of another workspace
@@ -17,6 +18,11 @@ Messages never hold record content, phone numbers or credentials.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tuner_core.records import Receipt
 
 
 class TunerError(Exception):
@@ -39,6 +45,35 @@ class InvalidRecord(TunerError):
 
 class OutboxError(TunerError):
     """The outbox cannot be opened, read or written."""
+
+
+class UploadError(TunerError):
+    """The recording of a call was not uploaded; the call itself is stored.
+
+    Attributes:
+        code: the storage's word for it, such as `EntityTooLarge`; empty when it never answered.
+        status: HTTP status of its answer, None when it never answered.
+        retryable: True when the same upload may succeed later.
+        target_refused: True when another upload target may help: this one has expired or is not accepted.
+        receipt: of the stored call, where a client posted it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        status: int | None = None,
+        retryable: bool = False,
+        target_refused: bool = False,
+        receipt: Receipt | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.retryable = retryable
+        self.target_refused = target_refused
+        self.receipt = receipt
 
 
 class TransportError(TunerError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tuner_core.recordings.recording import Recording
 from tuner_core.recordings.source import WAIT_S, UrlSource, known_url, known_url_sync
+from tuner_core.recordings.target import UploadTarget
 
-__all__ = ["WAIT_S", "UrlSource", "known_url", "known_url_sync"]
+__all__ = ["WAIT_S", "Recording", "UploadTarget", "UrlSource", "known_url", "known_url_sync"]
