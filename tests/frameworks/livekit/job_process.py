@@ -1,14 +1,16 @@
 """One job in a real LiveKit job process, without a server: `python job_process.py ENDING`.
 
-Endings: `crash` (the entrypoint raises), `neighbour` (the shutdown callback of another plugin fails). Where the record
-goes is in the environment.
+Endings: `crash` (the entrypoint raises), `neighbour` (the shutdown callback of another plugin fails), `killed` (the
+job's process kills itself in mid-call). Where the record goes is in the environment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from pathlib import Path
 
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, JobExecutorType
 
@@ -19,6 +21,11 @@ async def _neighbour(_reason: str) -> None:
     raise RuntimeError("another plugin fails")
 
 
+def _die() -> None:
+    Path(os.environ["JOB_PID_FILE"]).write_text(str(os.getpid()), encoding="ascii")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def entrypoint(ctx: JobContext) -> None:
     """What an application does, up to its ending."""
     ending = os.environ["JOB_ENDING"]
@@ -27,6 +34,10 @@ async def entrypoint(ctx: JobContext) -> None:
     session = AgentSession()
     TunerPlugin(session, ctx, call_id=f"job-{ending}", sip_call_id="2jf9wCCXfwgxKkTOfLcEsA5LD6f")
     await session.start(Agent(instructions="Say nothing."), record=False)
+    if ending == "killed":
+        await session.say("Good day.", add_to_chat_ctx=True)
+        await asyncio.sleep(0.5)
+        _die()
     if ending == "crash":
         raise RuntimeError("the entrypoint fails")
     ctx.shutdown("the agent was done")

@@ -83,6 +83,11 @@ class CallTimeline:
         """Unix seconds of the answer, None before `CallStarted`."""
         return self._started
 
+    @property
+    def usage(self) -> UsageReported:
+        """Totals of the call so far."""
+        return self._usage
+
     def apply(self, event: CallEvent) -> None:
         """Take in one event; what is not an event of a call is ignored.
 

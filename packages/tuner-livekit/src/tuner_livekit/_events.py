@@ -47,12 +47,14 @@ class SessionCapture:
         started_at: Unix seconds when the session started, None before.
         untold: items of the history that could not be translated.
         failed_at: Unix seconds of the last error that a model could not recover from.
+        is_open: its beginning is in a checkpoint.
     """
 
     skip: frozenset[str] = frozenset()
     started_at: float | None = None
     untold: int = 0
     failed_at: float | None = None
+    is_open: bool = False
     _items: dict[str, Any] = field(default_factory=dict[str, Any])
     _heard: dict[str, Heard] = field(default_factory=dict[str, Heard])
     _pending: Heard | None = None
@@ -62,6 +64,9 @@ class SessionCapture:
     _digits: list[DigitPressed] = field(default_factory=list[DigitPressed])
     _usage: Sequence[Any] = ()
     _errors: int = 0
+    _fresh: list[Any] = field(default_factory=list[Any])
+    _position: _Position = field(default_factory=_Position)
+    _digits_told: int = 0
 
     def transcribed(self, text: str, *, at: float) -> None:
         """The recogniser gave a final transcript."""
@@ -72,6 +77,7 @@ class SessionCapture:
     def item_added(self, item: Any) -> None:
         """An item joined the conversation; the same item may be told again by the history."""
         self._items[item.id] = item
+        self._fresh.append(item)
         if item.type == "message" and item.role == "user" and self._pending is not None:
             self._heard[item.id] = self._pending
             self._pending = None
@@ -118,6 +124,20 @@ class SessionCapture:
         """Ids of the items that this run has told."""
         return frozenset(self._items)
 
+    def news(self, *, names: ModelNames) -> list[CallEvent]:
+        """What has happened since the last time, for a checkpoint; `events` tells it again, with final figures.
+
+        The work is that of the new items alone, however long the call already is.
+        """
+        fresh, self._fresh = self._fresh, []
+        told: list[CallEvent] = list(self._conversation(fresh, self._position))
+        told.extend(self._tools.news())
+        told.extend(self._digits[self._digits_told :])
+        self._digits_told = len(self._digits)
+        if told:
+            told.append(usage_of(self._usage, names, errors=self._errors))
+        return told
+
     def events(self, history: Iterable[Any], *, ended_at: float, names: ModelNames) -> list[CallEvent]:
         """All of it as neutral events, in the order of the conversation.
 
@@ -127,7 +147,8 @@ class SessionCapture:
             names: used where the usage names no model.
         """
         items = self._merged(history)
-        told: list[CallEvent] = list(self._conversation(items))
+        self.untold = 0
+        told: list[CallEvent] = list(self._conversation(items, _Position()))
         told.extend(self._tools.events(ended_at=ended_at))
         told.extend(self._digits)
         told.append(usage_of(self._usage, names, errors=self._errors))
@@ -141,8 +162,7 @@ class SessionCapture:
         self._items.update(items)
         return list(items.values())
 
-    def _conversation(self, items: Sequence[Any]) -> Iterator[CallEvent]:
-        position = _Position()
+    def _conversation(self, items: Sequence[Any], position: _Position) -> Iterator[CallEvent]:
         for item in items:
             try:
                 yield from self._events_of(item, position)

@@ -24,6 +24,8 @@ class _Tool:
     status: str = ""
     message: str | None = None
     output: FunctionCallOutput | None = None
+    told: int = 0
+    """How much of it is in a checkpoint: 1 the call, 2 its end too."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,16 @@ class ToolLog:
             name = tool.call.name
             yield ToolCalled(tool.started_at, call_id, name, value_of(tool.call.arguments))
             yield _end_of(call_id, name, tool, ended_at)
+
+    def news(self) -> Iterator[ToolCalled | ToolReturned]:
+        """What has happened since the last time: calls begun, calls ended."""
+        for call_id, tool in self._tools.items():
+            if tool.told < 1:
+                tool.told = 1
+                yield ToolCalled(tool.started_at, call_id, tool.call.name, value_of(tool.call.arguments))
+            if tool.told < 2 and (tool.output is not None or tool.ended_at is not None):
+                tool.told = 2
+                yield _end_of(call_id, tool.call.name, tool, tool.started_at)
 
     def _base_of(self, call_id: str) -> str | None:
         """The call that a progress report's own id (`<id>_update_<n>`, `<id>_final`) belongs to."""

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary
+from typing import Any, TypeAlias, Unpack
 
 from livekit.agents import AgentSession, JobContext
 
 from tuner_core.config import TunerConfig
-from tuner_core.delivery import default_sink
-from tuner_core.delivery.sink import CallSink, DeliveryOutcome
+from tuner_core.costs import Cents, cost_of
+from tuner_core.delivery import CallFacts, CallSink, CheckpointSink, DeliveryOutcome, default_sink
 from tuner_core.errors import ConfigError
-from tuner_core.events import CallStarted
+from tuner_core.events import CallStarted, UsageReported
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
+from tuner_core.recordings import known_url
 from tuner_core.records import CallRecord
 from tuner_core.timeline import CallTimeline
+from tuner_livekit._call_ids import CallIds
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture
+from tuner_livekit._facts import KnownFacts
 from tuner_livekit._identity import CallerWatch
 
 logger = logging.getLogger("tuner_livekit")
@@ -31,12 +33,8 @@ RecordingUrl: TypeAlias = str | Callable[[JobContext], "str | Awaitable[str | No
 
 DEADLINE_S = 8.0
 """Longest wait in the job's shutdown: a worker that is closing kills the job 10 s after asking it to end."""
-_RECORDING_URL_S = 2.0
 _ENTRYPOINT_TASK = "job_user_entrypoint"
 """Name of the task in which LiveKit runs the entrypoint."""
-
-_runs_of_job: WeakKeyDictionary[JobContext, int] = WeakKeyDictionary()
-"""How many calls each job has told so far: the job's id names the first, the others get a number."""
 
 
 class TunerPlugin:
@@ -50,9 +48,11 @@ class TunerPlugin:
     await session.start(agent, room=ctx.room)
     ```
 
-    The SIP identity is read from the attributes of the room's SIP participant. The record is built when the
-    session closes, stored on disk at once, and sent; the job's shutdown waits for the answer for at most
-    `deadline_s` seconds, and what is not sent by then is sent by the next process.
+    The SIP identity is read from the attributes of the room's SIP participant. While the call runs, each finished
+    turn is handed to the sink as a checkpoint, which a thread of the sink's own writes to disk: of a process that is
+    killed, the next one sends what was said. The record is built when the session closes, stored on disk at once,
+    and sent; the job's shutdown waits for the answer for at most `deadline_s` seconds, and what is not sent by then
+    is sent by the next process.
 
     Nothing that happens in here reaches the agent: failures are logged once, counted in `failures` and told
     to `on_error`.
@@ -68,9 +68,10 @@ class TunerPlugin:
         call_type: `phone_call` when a SIP participant was seen, else `web_call`, when omitted.
         recipient: SIP URI that was dialled, verbatim, in an outbound simulation.
         caller_phone_number: the participant's `sip.phoneNumber` when omitted.
-        recording_url: where the recording can be fetched, or a function of the job's context that tells,
-            awaited for 2 s when it is a coroutine function.
+        recording_url: where the recording can be fetched, or a function of the job's context that tells, plain (it
+            runs in a thread) or a coroutine function; asked once the call is over and waited for 2 s.
         agent_version: version of your agent.
+        call_cost: cents, or a function of the call's usage that tells; when it raises, the record goes without.
         metadata: further keys for the record's `metadata`; any values.
         config: credentials and addresses; from the environment when omitted.
         sink: takes the finished records instead of Tuner's delivery.
@@ -97,6 +98,7 @@ class TunerPlugin:
         caller_phone_number: str | None = None,
         recording_url: RecordingUrl | None = None,
         agent_version: int | str | None = None,
+        call_cost: Cents | Callable[[UsageReported], Cents | None] | None = None,
         metadata: Mapping[str, Any] | None = None,
         config: TunerConfig | None = None,
         sink: CallSink | None = None,
@@ -111,21 +113,28 @@ class TunerPlugin:
             )
         self._session: Any = session
         self._ctx = ctx
-        self._given_call_id = sip_call_id or sip_correlation_id or None
-        self._call_id = call_id
-        self._call_type = call_type
-        self._recipient = recipient
-        self._caller_phone_number = caller_phone_number
         self._recording_url = recording_url
-        self._agent_version = agent_version
-        self._metadata = metadata
+        self._call_cost = call_cost
         self._deadline_s = deadline_s
         self._guard = Guard(logger, on_error=on_error, strict=strict)
         self._watch = CallerWatch(participant_identity, call_id_attribute)
+        self._call_ids = CallIds(ctx, call_id)
+        given: CallFacts = {
+            "call_type": call_type or "",
+            "recipient": recipient,
+            "caller_phone_number": caller_phone_number,
+            "recording_url": recording_url if isinstance(recording_url, str) else None,
+            "agent_version": agent_version,
+            "metadata": metadata,
+            "general_meta_data_raw": {"livekit": {"job_id": ctx.job.id, "room": ctx.job.room.name}},
+        }
+        self._facts = KnownFacts(
+            self._watch, sip_call_id=sip_call_id or sip_correlation_id or None, given=given
+        )
         self._created_at = time.time()
         self._run: SessionCapture | None = SessionCapture()
         self._told: frozenset[str] = frozenset()
-        self._runs = 0
+        self._calls_told = 0
         self._room_left: Left | None = None
         self._crashed_at: float | None = None
         self._deliveries: list[asyncio.Task[None]] = []
@@ -146,18 +155,24 @@ class TunerPlugin:
     @property
     def identity(self) -> SipIdentity:
         """The SIP identity as far as it is known: what was passed, else what the participant shows."""
-        shown = self._watch.identity
-        if self._given_call_id is None:
-            return shown
-        given = SipIdentity(
-            sip_call_id=self._given_call_id, provider="livekit", found_at={"sip_call_id": "argument"}
-        )
-        return given.filled_from(shown)
+        return self._facts.identity
 
     @property
     def outcome(self) -> DeliveryOutcome | None:
         """What became of the last record, None until its delivery was waited for."""
         return self._outcome
+
+    def describe(self, **facts: Unpack[CallFacts]) -> None:
+        """Tell what the session does not show, at any time until the call is over; never raises.
+
+        For example `describe(in_voicemail=True)`, `describe(user_sentiment="positive", call_analysis={...})`. What
+        is told last under a name counts, and it is part of the record also when the process dies.
+        """
+        try:
+            self._facts.tell(facts)
+            self._checkpoint()
+        except Exception as error:
+            self._guard.failed(error, "describe")
 
     def _listen(self) -> None:
         self._ctx.add_shutdown_callback(self._on_job_shutdown)
@@ -204,6 +219,7 @@ class TunerPlugin:
         self._scan()
         if self._run is not None:
             self._run.item_added(event.item)
+            self._checkpoint()
 
     def _on_transcript(self, event: Any) -> None:
         if self._run is not None and event.is_final:
@@ -219,6 +235,7 @@ class TunerPlugin:
             # The session was started again. Nothing else begins a run: usage and tools may report after a close.
             self._run = SessionCapture(skip=self._told)
         self._run.agent_state(event.new_state, at=event.created_at)
+        self._checkpoint()
 
     def _on_tool(self, event: Any) -> None:
         if self._run is not None:
@@ -227,6 +244,7 @@ class TunerPlugin:
     def _on_tools_executed(self, event: Any) -> None:
         if self._run is not None:
             self._run.tools_executed(event.zipped())
+            self._checkpoint()
 
     def _on_usage(self, event: Any) -> None:
         if self._run is not None:
@@ -249,6 +267,7 @@ class TunerPlugin:
 
     def _on_attributes(self, _changed: Any, participant: Any) -> None:
         self._watch.saw(participant, now=time.time())
+        self._checkpoint()
 
     def _on_participant_left(self, participant: Any) -> None:
         self._watch.left(participant, now=time.time())
@@ -280,7 +299,7 @@ class TunerPlugin:
 
     def _is_a_call(self, run: SessionCapture, reason: str) -> bool:
         """A job that ended before anything began is a call only when somebody called or it crashed."""
-        if self._runs:
+        if self._calls_told:
             return bool(run.seen)
         known = run.started_at is not None or self._watch.caller is not None or self._crashed_at is not None
         return known or reason == CRASHED
@@ -289,6 +308,7 @@ class TunerPlugin:
         self, *, at: float, close_reason: str | None, failed_at: float | None, job_reason: str | None
     ) -> None:
         """End the current run and start the delivery of its record."""
+        self._calls_told += 1
         run, self._run = self._run or SessionCapture(skip=self._told), None
         ended = ending_of(
             at=at,
@@ -298,35 +318,53 @@ class TunerPlugin:
             failed_at=failed_at,
             job_reason=job_reason,
         )
-        timeline = CallTimeline(call_id=self._next_call_id(), call_type=self._type_of_call())
+        timeline = CallTimeline(call_id=self._call_ids.current())
         timeline.apply(CallStarted(self._started_at(run)))
         fill = self._guard.listener(self._fill)
         fill(timeline, run, ended.at)
         timeline.apply(ended)
         self._told |= run.seen
+        self._call_ids.over()
+        self._facts.forget_told()
         delivery = asyncio.get_running_loop().create_task(self._deliver(timeline), name="tuner_delivery")
         self._deliveries.append(delivery)
 
     def _fill(self, timeline: CallTimeline, run: SessionCapture, ended_at: float) -> None:
-        session = self._session
-        names = ModelNames(*map(_model_name, (session.stt, session.llm, session.tts)))
-        for event in run.events(session.history.items, ended_at=ended_at, names=names):
+        for event in run.events(self._session.history.items, ended_at=ended_at, names=self._models()):
             timeline.apply(event)
         if run.untold:
             logger.error("%d items of the conversation could not be recorded", run.untold)
+
+    def _checkpoint(self) -> None:
+        """Hand what has happened since the last time to the sink, once there is a call."""
+        run = self._run
+        if run is None or run.started_at is None or not isinstance(self._sink, CheckpointSink):
+            return
+        if self._calls_told and not run.seen:
+            return  # the states of a session that was closed: not another call
+        call_id, events, facts = self._call_ids.current(), run.news(names=self._models()), self._facts.news()
+        if not run.is_open:
+            run.is_open = True
+            events.insert(0, CallStarted(self._started_at(run)))
+        if events or facts:
+            self._sink.checkpoint(call_id, events, **facts)
+
+    def _models(self) -> ModelNames:
+        session = self._session
+        return ModelNames(*map(_model_name, (session.stt, session.llm, session.tts)))
 
     def _started_at(self, run: SessionCapture) -> float:
         """When this run's call began: the answer for the first run, the restart for a later one."""
         caller = self._watch.caller
         started_at = run.started_at or self._created_at
-        if self._runs > 1 or caller is None or caller.answered_at is None:
+        if self._call_ids.begun > 1 or caller is None or caller.answered_at is None:
             return started_at
         return caller.answered_at
 
     async def _deliver(self, timeline: CallTimeline) -> None:
         try:
             try:
-                url, deadline_s = await self._resolved_recording_url(), self._deadline_s
+                url, deadline_s = await self._known_recording_url(), self._deadline_s
             except asyncio.CancelledError:
                 # The loop is closing and waits for nobody: what matters now is that the record is on disk.
                 url, deadline_s = None, 0.0
@@ -339,39 +377,20 @@ class TunerPlugin:
             self._guard.failed(error, "delivery")
 
     def _record(self, timeline: CallTimeline, recording_url: str | None) -> CallRecord:
-        return timeline.record(
-            identity=self.identity,
-            recording_url=recording_url,
-            recipient=self._recipient,
-            caller_phone_number=self._caller_phone_number or self._watch.phone_number,
-            agent_version=self._agent_version,
-            metadata=self._metadata,
-            general_meta_data_raw={"livekit": {"job_id": self._ctx.job.id, "room": self._ctx.job.room.name}},
-        )
+        facts = self._facts.known()
+        facts["recording_url"] = recording_url or facts.get("recording_url")
+        if facts.get("call_cost") is None:
+            failed = self._guard.failed
+            cost = cost_of(self._call_cost, timeline.usage, on_error=lambda error: failed(error, "call_cost"))
+            facts["call_cost"] = cost
+        return timeline.record(**facts)
 
-    async def _resolved_recording_url(self) -> str | None:
-        source = self._recording_url
+    async def _known_recording_url(self) -> str | None:
+        source, failed = self._recording_url, self._guard.failed
         if source is None or isinstance(source, str):
             return source
-        try:
-            url = source(self._ctx)
-            if inspect.isawaitable(url):
-                return await asyncio.wait_for(url, _RECORDING_URL_S)
-        except Exception as error:
-            self._guard.failed(error, "recording_url")
-            return None
-        return url
-
-    def _type_of_call(self) -> str:
-        return self._call_type or ("phone_call" if self._watch.has_sip_caller else "web_call")
-
-    def _next_call_id(self) -> str:
-        self._runs += 1
-        if self._call_id is not None:
-            return self._call_id if self._runs == 1 else f"{self._call_id}-{self._runs}"
-        number = _runs_of_job.get(self._ctx, 0) + 1
-        _runs_of_job[self._ctx] = number
-        return self._ctx.job.id if number == 1 else f"{self._ctx.job.id}-{number}"
+        bound = functools.partial(source, self._ctx)
+        return await known_url(bound, on_error=lambda error: failed(error, "recording_url"))
 
 
 def _model_name(model: Any) -> str | None:

@@ -262,8 +262,8 @@ class TunerObserver(BaseObserver):
             logger.warning("call %s is %s: %s", self._call_id, self._outcome.state, self._outcome.detail)
 
     def _cost(self) -> float | None:
-        usage = self._translator.usage.report()
-        return cost_of(self._call_cost, usage, on_error=lambda error: self._guard.failed(error, "call_cost"))
+        usage, failed = self._timeline.usage, self._guard.failed
+        return cost_of(self._call_cost, usage, on_error=lambda error: failed(error, "call_cost"))
 
     async def _told(self, source: Told[str], name: str) -> str | None:
         """A value that the application gave, or what its function says now; a failing function says nothing."""
