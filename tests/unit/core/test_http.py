@@ -61,8 +61,7 @@ def test_a_request_shows_neither_key_nor_body() -> None:
         (200, {"id": 5, "is_new": True}, 5, True),
         (409, {"detail": "exists"}, None, False),
         (201, b"", None, True),
-        (200, b"<html>", None, False),
-        (201, [1], None, True),
+        (409, b"<html>", None, False),
         (201, {"id": "5"}, None, True),
     ],
 )
@@ -71,6 +70,31 @@ def test_both_documented_answers_to_a_duplicate_are_success(
 ) -> None:
     receipt = read(status, body)
     assert (receipt.call_id, receipt.id, receipt.is_new) == ("c-81", id_, is_new)
+
+
+@pytest.mark.parametrize("body", [b"<html>Sign in to the network</html>", b'{"id": 5, "is_n', [1], b"\xff"])
+def test_a_success_that_is_not_the_apis_is_none(body: Any) -> None:
+    """A login page of a network answers 200 to everything: the call must go on being sent."""
+    with pytest.raises(TransportError, match="not the API's answer") as caught:
+        read(200, body)
+    assert is_retryable(caught.value)
+
+
+TARGET = {"url": "https://b.example/", "fields": {"key": "k", "policy": "5ec4e7"}, "max_bytes": 10}
+
+
+@pytest.mark.parametrize("status", [200, 201, 409])
+def test_an_upload_target_and_the_id_of_the_request_are_on_the_receipt(status: int) -> None:
+    receipt = read(status, {"id": 5, "recording_upload": TARGET}, {"x-request-id": "r-1"})
+    assert receipt.upload.fields == (("key", "k"), ("policy", "5ec4e7"))
+    assert receipt.request_id == "r-1"
+    assert "5ec4e7" not in repr(receipt)
+
+
+def test_a_target_of_no_use_costs_the_recording_and_not_the_call() -> None:
+    receipt = read(201, {"id": 5, "recording_upload": {**TARGET, "url": 7}})
+    assert (receipt.id, receipt.upload) == (5, None)
+    assert "no url" in receipt.upload_problem
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,11 @@ from tuner_core.errors import (
     RateLimited,
     RecordRefused,
     ServerError,
+    TransportError,
     TunerError,
+    UploadError,
 )
+from tuner_core.recordings.target import UploadTarget
 from tuner_core.records import Receipt
 from tuner_core.version import VERSION
 
@@ -121,7 +124,8 @@ def read_response(
 ) -> Receipt:
     """The receipt in an answer.
 
-    409 counts as delivered, like 200 with `is_new` false: the API has the call.
+    409 counts as delivered, like 200 with `is_new` false: the API has the call. A success with a body that is no JSON
+    object does not: it comes from something in between, such as a proxy's login page, or broke off.
 
     Args:
         status: HTTP status.
@@ -133,18 +137,16 @@ def read_response(
 
     Raises:
         ApiError: one of its kinds, for every other status.
+        TransportError: a success that is not the API's.
     """
     document = _document(body)
     if 200 <= status < 300 or status == 409:
-        tuner_id = document.get("id")
-        is_new = document.get("is_new")
-        return Receipt(
-            call_id=call_id,
-            id=tuner_id if isinstance(tuner_id, int) and not isinstance(tuner_id, bool) else None,
-            is_new=is_new if isinstance(is_new, bool) and status != 409 else status == 201,
-            repairs=repairs,
-        )
-    raise _error(status, headers, document, call_id=call_id, now=now)
+        if document is None and status != 409 and body.strip():
+            raise TransportError(
+                f"call {call_id}: {status}, but not the API's answer (check TUNER_BASE_URL and proxies on the way)"
+            )
+        return _receipt(status, headers, document or {}, call_id=call_id, repairs=repairs)
+    raise _error(status, headers, document or {}, call_id=call_id, now=now)
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -178,12 +180,42 @@ def _as_header(repairs: Sequence[str]) -> str:
     return text
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes) -> dict[str, Any] | None:
     try:
         document: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return {}
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+        return None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
+
+
+def _receipt(
+    status: int,
+    headers: Mapping[str, str],
+    document: Mapping[str, Any],
+    *,
+    call_id: str,
+    repairs: tuple[str, ...],
+) -> Receipt:
+    tuner_id, is_new = document.get("id"), document.get("is_new")
+    target, problem = None, ""
+    if document.get("recording_upload") is not None:
+        try:
+            target = UploadTarget.parse(document["recording_upload"])
+        except UploadError as error:
+            problem = str(error)
+    return Receipt(
+        call_id=call_id,
+        id=tuner_id if isinstance(tuner_id, int) and not isinstance(tuner_id, bool) else None,
+        is_new=is_new if isinstance(is_new, bool) and status != 409 else status == 201,
+        repairs=repairs,
+        request_id=_request_id(headers),
+        upload=target,
+        upload_problem=problem,
+    )
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 def _error(
@@ -197,7 +229,7 @@ def _error(
         f"call {call_id}: {status} from the API{said}{advice}",
         status=status,
         detail=detail,
-        request_id=headers.get("x-request-id"),
+        request_id=_request_id(headers),
         retry_after_s=wait,
     )
 

@@ -9,11 +9,14 @@ name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from tuner_core.recordings.target import UploadTarget
 
 Role: TypeAlias = Literal["node_transition", "user", "agent", "agent_function", "agent_result"]
 Timestamp: TypeAlias = int | float | datetime
@@ -278,9 +281,15 @@ class Receipt:
         id: Tuner's id of the call; None when the answer did not say (409).
         is_new: False when the API already had this `call_id`; nothing was stored twice.
         repairs: what `conform` changed so that the record was accepted, in words without content.
+        request_id: the API's id of the request, when it gave one: quote it to support.
+        upload: where the recording may be uploaded, when the record asked for that; holds credentials.
+        upload_problem: why the upload target that the API gave is of no use.
     """
 
     call_id: str
     id: int | None
     is_new: bool
     repairs: tuple[str, ...] = ()
+    request_id: str | None = None
+    upload: UploadTarget | None = field(default=None, repr=False)
+    upload_problem: str = field(default="", repr=False)
