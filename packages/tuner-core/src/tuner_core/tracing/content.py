@@ -38,7 +38,7 @@ _NAMES = frozenset(
 """Attributes whose text is a name from a short list, an id without meaning, or figures as JSON."""
 
 _FIGURES = re.compile(
-    r"(gen_ai\.(usage|request|response)|llm\.token_count|metrics|turn|tts|stt|tools|function_calls"
+    r"(gen_ai\.(usage|request|response)|llm\.token_count|metrics|turn"
     r"|lk\.(response|eou|job|speech|blocking|playout|interruption|close|input|fallback|function_tool|tts))\."
 )
 _LONE_FIGURES = frozenset(
@@ -46,7 +46,8 @@ _LONE_FIGURES = frozenset(
         "audio.data_size_bytes", "is_final", "lk.e2e_latency", "lk.end_of_turn_delay", "lk.first_frame_delay",
         "lk.generation_count", "lk.interrupted", "lk.is_interruption", "lk.on_user_turn_completed_delay",
         "lk.retry_count", "lk.transcript_confidence", "lk.transcription_delay", "stream", "tool_count",
-        "vad_enabled",
+        "vad_enabled", "tools.available", "tools.count", "function_calls.count", "tts.interrupted",
+        "stt.interrupted",
     }
 )  # fmt: skip
 _METRICS_JSON = frozenset({"lk.llm_metrics", "lk.tts_metrics", "lk.realtime_model_metrics"})

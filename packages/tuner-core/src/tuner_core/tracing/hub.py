@@ -105,7 +105,7 @@ class Hub:
         with self.mutex:
             if call.closing:
                 return
-            call.grace_s, call.deadline_s = grace_s, max(deadline_s, grace_s)
+            call.grace_s, call.deadline_s = min(grace_s, deadline_s), deadline_s
             call.awaits_root = False
             call.closing = True
             self._sort_unclaimed({})

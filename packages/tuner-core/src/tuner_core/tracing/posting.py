@@ -68,7 +68,7 @@ def _read(answer: httpx.Response, rejected: int) -> Posted:
     if answer.is_success:
         return Posted("taken", rejected=rejected)
     why = f"{status} from the traces endpoint"
-    if status in {408, 429} or status >= 500:
+    if status in {408, 429} or (status >= 500 and status != 501):
         wait_s = retry_after_s(answer.headers.get("retry-after"), time.time()) or 0.0
         return Posted("later", why=why, wait_s=wait_s)
     if status == 413:
