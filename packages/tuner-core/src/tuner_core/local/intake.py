@@ -6,11 +6,12 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from tuner_core.local.rows import Refusal
+from tuner_core.local.lenient import readable
+from tuner_core.local.rows import Post
 from tuner_core.local.store import Store
 from tuner_core.local.validation import PostedRecord, RefusedBody, parse_record, problem_text
 
@@ -26,16 +27,18 @@ class Rules:
     """What the local Tuner accepts.
 
     Attributes:
-        api_key: the Bearer key that a post needs.
-        workspace_id: the one workspace there is.
+        api_key: the Bearer key that a post needs; None lets any pass.
+        workspace_id: the one workspace there is; None lets any pass.
         agents: agent ids that exist; None lets any pass.
         duplicate_status: how a `call_id` that is there already is answered; the API documents both.
+        lenient: take a body that the API would refuse, where it can be read at all, and note why.
     """
 
-    api_key: str = field(default=DEFAULT_API_KEY, repr=False)
-    workspace_id: int = 1
+    api_key: str | None = field(default=DEFAULT_API_KEY, repr=False)
+    workspace_id: int | None = 1
     agents: frozenset[str] | None = None
     duplicate_status: Literal[200, 409] = 200
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +50,25 @@ class CreateCallRequest:
         query: the query parameters.
         content_type: value of the Content-Type header, "" without one.
         body: as received.
+        sent_by: value of the User-Agent header.
+        repairs: what the sender says that it repaired.
     """
 
     authorization: str = field(repr=False)
     query: Mapping[str, str]
     content_type: str
     body: bytes = field(repr=False)
+    sent_by: str = ""
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status and JSON body of an answer."""
+    """Status and JSON body of an answer, and the number of the post it is for."""
 
     status: int
     body: Mapping[str, Any]
+    post: int = 0
 
 
 class Intake:
@@ -70,67 +78,103 @@ class Intake:
         self._store = store
         self._rules = rules
 
-    def create_call(self, request: CreateCallRequest, *, now: float) -> Reply:
+    def create_call(self, request: CreateCallRequest, *, now: float, fault: str = "") -> Reply:
         """Give the answer to one post, having stored what it brought.
 
         Args:
             request: the post.
             now: Unix seconds.
+            fault: the fault that will be played on the answer, noted with the post.
         """
+        post = draft(request, now=now, fault=fault)
         if not self._is_authorized(request.authorization):
-            return self._refuse(request, Reply(401, {"detail": "Missing or invalid API key"}), now=now)
+            return self._refuse(request, post, 401, "Missing or invalid API key")
         problems = _query_problems(request.query)
         record: PostedRecord | None = None
         try:
             record = _record_of(request)
         except RefusedBody as refused:
-            problems += refused.problems
+            if self._rules.lenient and not problems:
+                record = readable(request.body)
+                post = replace(post, problems=_texts(refused.problems))
+            if record is None:
+                problems += refused.problems
         if record is None or problems:
-            return self._refuse(request, Reply(422, {"detail": problems}), record, now=now)
-        agent = request.query["agent_remote_identifier"]
-        if unknown := self._unknown(int(request.query["workspace_id"]), agent):
-            return self._refuse(request, Reply(404, {"detail": unknown}), record, now=now)
-        return self._keep(record, request.body, agent, now)
+            return self._refuse(request, post, 422, problems)
+        if unknown := self._unknown(int(request.query["workspace_id"]), post.agent):
+            return self._refuse(request, post, 404, unknown)
+        return self._keep(record, request, post)
 
-    def _keep(self, record: PostedRecord, body: bytes, agent: str, now: float) -> Reply:
-        workspace_id = self._rules.workspace_id
-        stored = self._store.add_call(record, body, workspace_id=workspace_id, agent=agent, now=now)
-        logger.info("call %d %s", stored.call.id, "stored" if stored.is_new else "was there already")
-        if not stored.is_new and self._rules.duplicate_status == 409:
-            return Reply(409, {"detail": "A call with this call_id already exists"})
-        receipt = {"id": stored.call.id, "provider_call_id": stored.call.call_id, "is_new": stored.is_new}
-        return Reply(201 if stored.is_new else 200, receipt)
+    def leave(self, request: CreateCallRequest, *, now: float, fault: str, status: int | None) -> int:
+        """Note a post that a fault keeps from being looked at; gives its number.
+
+        Args:
+            request: the post.
+            now: Unix seconds.
+            fault: what is played.
+            status: the HTTP status it is answered with, None for no answer.
+        """
+        post = draft(request, now=now, fault=fault)
+        call_id, sip_call_id = _ids_of(request.body)
+        return self._store.note(
+            replace(post, verdict="fault", status=status, call_id=call_id, sip_call_id=sip_call_id)
+        )
+
+    def _keep(self, record: PostedRecord, request: CreateCallRequest, post: Post) -> Reply:
+        workspace_id = int(request.query["workspace_id"])
+        kept = self._store.keep(
+            record,
+            request.body,
+            post,
+            workspace_id=workspace_id,
+            duplicate_status=self._rules.duplicate_status,
+        )
+        logger.info("call %d %s", kept.call.id, "stored" if kept.is_new else "was there already")
+        if not kept.is_new and self._rules.duplicate_status == 409:
+            return Reply(409, {"detail": "A call with this call_id already exists"}, kept.post)
+        receipt = {"id": kept.call.id, "provider_call_id": kept.call.call_id, "is_new": kept.is_new}
+        return Reply(201 if kept.is_new else 200, receipt, kept.post)
 
     def _is_authorized(self, authorization: str) -> bool:
+        if self._rules.api_key is None:
+            return True
         scheme, _, key = authorization.partition(" ")
         same = hmac.compare_digest(key.strip().encode(), self._rules.api_key.encode())
         return scheme.lower() == "bearer" and same
 
     def _unknown(self, workspace_id: int, agent: str) -> str:
-        if workspace_id != self._rules.workspace_id:
+        if self._rules.workspace_id is not None and workspace_id != self._rules.workspace_id:
             return f"Workspace {workspace_id} not found"
         if self._rules.agents is not None and agent not in self._rules.agents:
             return "Agent not found in this workspace"
         return ""
 
     def _refuse(
-        self,
-        request: CreateCallRequest,
-        reply: Reply,
-        record: PostedRecord | None = None,
-        *,
-        now: float,
+        self, request: CreateCallRequest, post: Post, status: int, detail: str | list[dict[str, Any]]
     ) -> Reply:
-        detail = reply.body["detail"]
-        problem = detail if isinstance(detail, str) else "; ".join(problem_text(item) for item in detail[:3])
-        if record is not None:
-            call_id, sip_call_id = record.call_id, record.sip_call_id
-        else:
-            call_id, sip_call_id = _ids_of(request.body)
-        agent = request.query.get("agent_remote_identifier", "")
-        self._store.add_refusal(Refusal(now, reply.status, problem, agent, call_id, sip_call_id))
-        logger.info("post refused with %d", reply.status)
-        return reply
+        call_id, sip_call_id = _ids_of(request.body)
+        problems = (detail,) if isinstance(detail, str) else _texts(detail)
+        refused = replace(
+            post,
+            verdict="refused",
+            status=status,
+            problems=problems,
+            call_id=call_id,
+            sip_call_id=sip_call_id,
+        )
+        number = self._store.note(refused, request.body)
+        logger.info("post refused with %d", status)
+        return Reply(status, {"detail": detail}, number)
+
+
+def draft(request: CreateCallRequest, *, now: float, fault: str) -> Post:
+    """Give what is known of a post before it is looked at."""
+    agent = request.query.get("agent_remote_identifier", "")
+    return Post(now, "stored", None, agent, repairs=request.repairs, fault=fault, sent_by=request.sent_by)
+
+
+def _texts(problems: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(problem_text(problem) for problem in problems)
 
 
 def _record_of(request: CreateCallRequest) -> PostedRecord:

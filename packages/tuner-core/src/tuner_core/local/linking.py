@@ -32,6 +32,8 @@ class Link:
         reason: one sentence in plain words, linked or not.
         warning: something to mend although it is linked, "" when there is nothing.
         candidate: when not linked, the posted call that was most likely meant.
+        fix: what to set up at the provider that the call came through, "" where that is not known.
+        howto: the page of the documentation on that provider, by name.
     """
 
     linked: bool
@@ -40,6 +42,8 @@ class Link:
     call: PostedCall | None = None
     warning: str = ""
     candidate: PostedCall | None = None
+    fix: str = ""
+    howto: str = ""
 
 
 _RULES: tuple[tuple[LinkedBy, str, Callable[[Simulation | PostedCall], str | None]], ...] = (

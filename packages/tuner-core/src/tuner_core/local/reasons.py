@@ -62,6 +62,12 @@ def warning_for(simulation: Simulation, by: str, call: PostedCall, twins: Sequen
     return _wrong_call_id(simulation, call.sip_call_id)
 
 
+def howto_of(value: str) -> str:
+    """Name the page of the documentation on the provider whose own id `value` is, "" for no such id."""
+    carrier = recognise(value) if value else None
+    return f"docs/howto/{carrier.provider}.md" if carrier is not None else ""
+
+
 def shown(value: str) -> str:
     """Give an id short enough for a sentence."""
     return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +84,57 @@ class Refusal:
     agent: str = ""
     call_id: str | None = None
     sip_call_id: str | None = None
+
+
+Verdict = Literal["stored", "duplicate", "refused", "fault"]
+"""What this Tuner made of a post: kept as new, known already, not taken, or left to a fault on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What the API that a post was passed on to answered.
+
+    Attributes:
+        status: its HTTP status, None when it gave no whole answer in time.
+        detail: its words, or what went wrong on the way to it.
+        ms: from passing on to its answer.
+    """
+
+    status: int | None
+    detail: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One post to Create Call as it arrived, taken or not: one try of an SDK.
+
+    Attributes:
+        received_at: Unix seconds.
+        verdict: what was made of it.
+        status: the HTTP status it was answered with, None when no whole answer was given.
+        agent: the `agent_remote_identifier`, "" when there was none.
+        call_id: the call it was for, as far as the body could be read.
+        sip_call_id: the Call-ID in it, as far as the body could be read.
+        call: number of the stored call it belongs to, None for one that is not stored.
+        problems: what the API refuses in it, each with its field first; of a lenient Tuner also for posts it took.
+        repairs: what the SDK that posted it changed beforehand, as it says itself.
+        fault: the fault that was played, "" for none.
+        upstream: the answer of the API it was passed on to.
+        sent_by: its User-Agent.
+        id: number of the post; 0 until it is stored.
+    """
+
+    received_at: float
+    verdict: Verdict
+    status: int | None
+    agent: str = ""
+    call_id: str | None = None
+    sip_call_id: str | None = None
+    call: int | None = None
+    problems: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    fault: str = ""
+    upstream: Upstream | None = None
+    sent_by: str = ""
+    id: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import json
 import secrets
 import socket
 import threading
@@ -14,10 +16,13 @@ from typing import Any, Literal, Self
 import uvicorn
 
 from tuner_core.local.app import create_app
+from tuner_core.local.faults import FaultDice, parse_faults
+from tuner_core.local.forward import FORWARD_TIMEOUT_S, Forwarder, ForwardError, is_itself
 from tuner_core.local.intake import DEFAULT_API_KEY, Rules
-from tuner_core.local.rows import PostedCall
+from tuner_core.local.rows import Post, PostedCall, Simulation
 from tuner_core.local.store import Store
-from tuner_core.local.views import CallOverview, LinkedSimulation, overview, record_of
+from tuner_core.local.views import CallOverview, LinkedSimulation, Views
+from tuner_core.local.wire import TransportProtocol
 
 _START_S = 10.0
 _STOP_S = 5.0
@@ -32,17 +37,26 @@ class LocalTuner:
             client = TunerClient(base_url=tuner.base_url, api_key=tuner.api_key, workspace_id=1, agent_id="a")
 
     Args:
-        api_key: the key a post needs; on an address other than loopback a random one when not given.
-        workspace_id: the one workspace there is.
+        api_key: the key a post needs; on an address other than loopback a random one when not given. With
+            `forward_to` any key passes: the API judges it.
+        workspace_id: the one workspace there is; with `forward_to` any passes.
         agents: agent ids that exist; None lets any pass.
         host: address to listen on. Anything but loopback shows transcripts to the network.
         port: TCP port; 0 takes a free one.
         db: SQLite file, or `:memory:`.
         duplicate_status: how a `call_id` that is there already is answered, 200 or 409.
+        lenient: take a body that the API would refuse, where it can be read at all, and show why.
+        forward_to: base URL of an API that each post taken here is passed on to, with the poster's own key; its
+            answer is the answer. A post refused here is not passed on.
+        forward_timeout_s: longest wait for that API.
+        faults: what goes wrong on purpose, such as `429:0.2,hang:0.05`; see `tuner_core.local.faults`.
+        seed: of the dice that draw the faults; random when not given.
 
     Raises:
         StoreError: the database cannot be used.
         OSError: the address cannot be bound.
+        FaultSpecError: `faults` cannot be read.
+        ForwardError: `forward_to` is no URL, or this Tuner itself.
     """
 
     def __init__(
@@ -55,33 +69,53 @@ class LocalTuner:
         port: int = 0,
         db: str | Path = ":memory:",
         duplicate_status: Literal[200, 409] = 200,
+        lenient: bool = False,
+        forward_to: str | None = None,
+        forward_timeout_s: float = FORWARD_TIMEOUT_S,
+        faults: str | None = None,
+        seed: int | None = None,
     ) -> None:
+        dice = None
+        if faults is not None:
+            dice = FaultDice(parse_faults(faults), secrets.randbelow(10**6) if seed is None else seed)
+        forwarder = Forwarder(forward_to, timeout_s=forward_timeout_s) if forward_to is not None else None
+        self.seed = dice.seed if dice is not None else None
         local_only = is_loopback(host)
         self.api_key = api_key or (DEFAULT_API_KEY if local_only else f"tr_api_{secrets.token_urlsafe(24)}")
         self.workspace_id = workspace_id
         self._store = Store(db)
+        self._views = Views(self._store)
+        self._arrived = threading.Condition()
+        self._store.database.on_change(self._tell)
         try:
             self._socket = _listening(host, port)
         except OSError:
             self._store.close()
             raise
         self._host, self._port = host, int(self._socket.getsockname()[1])
+        if forwarder is not None and is_itself(forwarder.base_url, host, self._port):
+            self._socket.close()
+            self._store.close()
+            raise ForwardError("a local Tuner cannot forward to itself; give the address of the API")
         rules = Rules(
-            api_key=self.api_key,
-            workspace_id=workspace_id,
+            api_key=self.api_key if forwarder is None else None,
+            workspace_id=workspace_id if forwarder is None else None,
             agents=frozenset(agents) if agents is not None else None,
             duplicate_status=duplicate_status,
+            lenient=lenient,
         )
         hosts = (host, "127.0.0.1", "localhost", "::1", "[::1]") if local_only else ("*",)
+        app = create_app(self._store, rules, allowed_hosts=hosts, dice=dice, forwarder=forwarder)
         config = uvicorn.Config(
-            create_app(self._store, rules, allowed_hosts=hosts),
+            app,
+            http=TransportProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=2,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, app.state.closing, forwarder)
         self._thread: threading.Thread | None = None
 
     @property
@@ -133,11 +167,34 @@ class LocalTuner:
 
     def calls(self) -> list[CallOverview]:
         """Give the accepted calls with the simulation each is linked to, the oldest first."""
-        return list(overview(self._store).calls)
+        return self._views.calls()
+
+    def wait_for_calls(self, count: int = 1, *, timeout_s: float = 10.0) -> list[CallOverview]:
+        """Wait until so many calls have been posted, and give all there are.
+
+        Raises:
+            TimeoutError: there are fewer when the time is over; the message says how many, and what was refused.
+        """
+        with self._arrived:
+            if self._arrived.wait_for(lambda: len(self._store.calls()) >= count, timeout_s):
+                return self.calls()
+        refused = "; ".join(sorted({refusal.problem for refusal in self._store.refusals()}))
+        problem = f", and posts were refused: {refused}" if refused else ""
+        raise TimeoutError(
+            f"{len(self._store.calls())} of {count} calls were posted within {timeout_s:g} s{problem}"
+        )
+
+    def posts(self) -> list[Post]:
+        """Give every post to Create Call, taken or not, the oldest first."""
+        return list(self._store.each_post())
+
+    def register(self, simulation: Simulation) -> None:
+        """Tell of a simulated call, as a dialer does before it dials."""
+        self._store.add_simulation(simulation)
 
     def simulations(self) -> list[LinkedSimulation]:
         """Give the registered simulations with their links, the oldest first."""
-        return list(overview(self._store).simulations)
+        return list(self._views.links().simulations)
 
     def record(self, call: PostedCall | int) -> dict[str, Any]:
         """Give the body of a call as it was posted.
@@ -149,7 +206,15 @@ class LocalTuner:
         stored = self._store.call(number)
         if stored is None:
             raise KeyError(number)
-        return record_of(stored[1])
+        return json.loads(stored[1])
+
+    def clear(self) -> None:
+        """Forget every call, post and simulation."""
+        self._store.clear()
+
+    def _tell(self) -> None:
+        with self._arrived:
+            self._arrived.notify_all()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -161,15 +226,23 @@ class LocalTuner:
 
 
 class _Server(uvicorn.Server):
-    """Tells another thread when it answers."""
+    """Tells another thread when it answers; ends what waits for nothing when it stops."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event, forwarder: Forwarder | None) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._closing = closing
+        self._forwarder = forwarder
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        await super().shutdown(sockets=sockets)
+        if self._forwarder is not None:
+            await self._forwarder.close()
 
 
 def is_loopback(host: str) -> bool:

@@ -1,75 +1,35 @@
-"""What the local Tuner keeps: calls as posted, simulations, refused posts. One SQLite file, or memory."""
+"""What the local Tuner keeps: calls as posted, every post with its answer, simulations."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from threading import RLock
-from typing import Any
+from typing import Any, Literal
 
-from tuner_core.local.rows import PostedCall, Refusal, Simulation
+from tuner_core.local.database import Database, StoreError
+from tuner_core.local.rows import Post, PostedCall, Refusal, Simulation, Upstream
 from tuner_core.local.validation import PostedRecord
 
-_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE calls (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    workspace_id INTEGER NOT NULL,
-    agent TEXT NOT NULL,
-    call_id TEXT NOT NULL,
-    received_at REAL NOT NULL,
-    started_at REAL NOT NULL,
-    ended_at REAL NOT NULL,
-    sip_call_id TEXT,
-    correlation_id TEXT,
-    recipient TEXT,
-    posts INTEGER NOT NULL DEFAULT 1,
-    body BLOB NOT NULL,
-    UNIQUE (workspace_id, call_id)
-);
-CREATE INDEX calls_by_sip_call_id ON calls (sip_call_id);
-CREATE TABLE simulations (
-    sip_call_id TEXT PRIMARY KEY,
-    started_at REAL NOT NULL,
-    correlation_id TEXT,
-    recipient TEXT,
-    agent TEXT NOT NULL,
-    scenario TEXT NOT NULL,
-    target TEXT NOT NULL,
-    ended_at REAL,
-    outcome TEXT,
-    detail TEXT NOT NULL
-);
-CREATE TABLE refusals (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    received_at REAL NOT NULL,
-    status INTEGER NOT NULL,
-    problem TEXT NOT NULL,
-    agent TEXT NOT NULL,
-    call_id TEXT,
-    sip_call_id TEXT
-);
-"""
+__all__ = ["Kept", "Store", "StoreError"]
 
 _CALL = ", ".join(field.name for field in fields(PostedCall))
 _SIMULATION = ", ".join(field.name for field in fields(Simulation))
-_REFUSAL = ", ".join(field.name for field in fields(Refusal))
-
-
-class StoreError(Exception):
-    """The database file cannot be used; the message says why and what to do."""
+_POST = ", ".join(field.name for field in fields(Post))
+_DRAFT = [field.name for field in fields(Post) if field.name != "id"]
+_SHOWN_PROBLEMS = 3
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What became of a posted record: its row, and whether it made that row."""
+class Kept:
+    """What became of a posted record: its row, whether it made that row, and the number of the post."""
 
     call: PostedCall
     is_new: bool
+    post: int
 
 
 class Store:
@@ -78,94 +38,164 @@ class Store:
     Args:
         path: the SQLite file, made when it is not there; `:memory:` keeps everything in memory.
 
+    Attributes:
+        database: the file itself.
+
     Raises:
         StoreError: the file cannot be opened or is not a local Tuner's.
     """
 
     def __init__(self, path: str | Path = ":memory:") -> None:
-        self._lock = RLock()
-        try:
-            if str(path) != ":memory:":
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            self._prepare(path)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"cannot use {path} as the local Tuner's database: {error}") from error
+        self.database = Database(path)
+
+    @property
+    def revision(self) -> int:
+        """Counts the changes: the same number means the same content."""
+        return self.database.revision
 
     def close(self) -> None:
         """Close the file. Closing twice does nothing."""
-        with self._lock:
-            self._connection.close()
+        self.database.close()
 
-    def add_call(
-        self, record: PostedRecord, body: bytes, *, workspace_id: int, agent: str, now: float
-    ) -> Stored:
+    def clear(self) -> None:
+        """Forget everything. Numbers of calls and posts are not used again."""
+        self.database.clear()
+
+    def keep(
+        self,
+        record: PostedRecord,
+        body: bytes,
+        post: Post,
+        *,
+        workspace_id: int,
+        duplicate_status: Literal[200, 409] = 200,
+    ) -> Kept:
         """Keep a record unless its `call_id` is there already; the first post of a `call_id` is the one kept.
 
         Args:
             record: the validated body.
             body: the body as received.
+            post: what is to be noted of the post; verdict, status, ids and call are filled in here.
             workspace_id: the workspace it was posted to.
-            agent: the `agent_remote_identifier`.
-            now: Unix seconds.
+            duplicate_status: how a `call_id` that is there already is answered.
         """
         row = {
             "workspace_id": workspace_id,
-            "agent": agent,
+            "agent": post.agent,
             "call_id": record.call_id,
-            "received_at": now,
+            "received_at": post.received_at,
             "started_at": record.started_at,
             "ended_at": record.ended_at,
             "sip_call_id": record.sip_call_id or None,
             "correlation_id": record.correlation_id,
             "recipient": record.recipient or None,
-            "body": body,
         }
-        with self._transaction() as db:
-            names = ", ".join(row)
-            values = ", ".join(f":{name}" for name in row)
+        with self.database.transaction() as db:
             cursor = db.execute(
-                f"INSERT INTO calls ({names}) VALUES ({values}) "
+                f"INSERT INTO calls ({', '.join(row)}) VALUES ({_places(row)}) "
                 "ON CONFLICT (workspace_id, call_id) DO UPDATE SET posts = posts + 1 "
                 f"RETURNING {_CALL}",
                 row,
             )
             call = PostedCall(**dict(cursor.fetchone()))
-        return Stored(call, is_new=call.posts == 1)
+            is_new = call.posts == 1
+            known = db.execute("SELECT body FROM bodies WHERE call = ? ORDER BY post LIMIT 1", (call.id,))
+            noted = replace(
+                post,
+                verdict="stored" if is_new else "duplicate",
+                status=201 if is_new else duplicate_status,
+                call=call.id,
+                call_id=record.call_id,
+                sip_call_id=record.sip_call_id,
+            )
+            differs = is_new or bytes(known.fetchone()[0]) != body
+            number = _note(db, noted, body if differs else None)
+        return Kept(call, is_new, number)
+
+    def note(self, post: Post, body: bytes | None = None) -> int:
+        """Keep that a post came which stored nothing; gives its number.
+
+        Args:
+            post: what is known of it.
+            body: as received, to be looked at later.
+        """
+        with self.database.transaction() as db:
+            return _note(db, post, body)
+
+    def note_answer(self, number: int, *, status: int | None, upstream: Upstream | None = None) -> None:
+        """Put down how a post was answered in the end.
+
+        Args:
+            number: of the post.
+            status: the HTTP status it was answered with, None for no whole answer.
+            upstream: what the API it was passed on to said; what is known of that stays when it is left out.
+        """
+        told = json.dumps(asdict(upstream)) if upstream is not None else None
+        with self.database.transaction() as db:
+            db.execute(
+                "UPDATE posts SET status = ?, upstream = coalesce(?, upstream) WHERE id = ?",
+                (status, told, number),
+            )
 
     def calls(self) -> list[PostedCall]:
         """Give all calls, the oldest first."""
-        return [PostedCall(**row) for row in self._rows(f"SELECT {_CALL} FROM calls ORDER BY id")]
+        return [PostedCall(*row) for row in self.database.tuples(f"SELECT {_CALL} FROM calls ORDER BY id")]
 
     def call(self, number: int) -> tuple[PostedCall, bytes] | None:
         """Give one call and its body as posted, None when there is none of that number."""
-        rows = self._rows(f"SELECT {_CALL}, body FROM calls WHERE id = ?", number)
+        rows = self.database.tuples(f"SELECT {_CALL} FROM calls WHERE id = ?", number)
         if not rows:
             return None
-        body: bytes = rows[0].pop("body")
-        return PostedCall(**rows[0]), body
+        bodies = self.database.tuples("SELECT body FROM bodies WHERE call = ? ORDER BY post LIMIT 1", number)
+        return PostedCall(*rows[0]), bytes(bodies[0][0])
+
+    def each_call(self) -> Iterator[tuple[PostedCall, bytes]]:
+        """Give every call with its body, the oldest first, without holding all bodies at once."""
+        for call in self.calls():
+            found = self.call(call.id)
+            if found is not None:
+                yield found
+
+    def each_post(self) -> Iterator[Post]:
+        """Give every post, the oldest first, a few at a time."""
+        last = 0
+        while rows := self.database.rows(
+            f"SELECT {_POST} FROM posts WHERE id > ? ORDER BY id LIMIT {_CHUNK}", last
+        ):
+            yield from map(post_of, rows)
+            last = rows[-1]["id"]
+
+    def post(self, number: int) -> tuple[Post, bytes | None] | None:
+        """Give one post, and its body where that is kept; None when there is none of that number."""
+        rows = self.database.rows(f"SELECT {_POST} FROM posts WHERE id = ?", number)
+        if not rows:
+            return None
+        bodies = self.database.tuples("SELECT body FROM bodies WHERE post = ?", number)
+        return post_of(rows[0]), bytes(bodies[0][0]) if bodies else None
+
+    def posts_of(self, call_id: str) -> list[Post]:
+        """Give every post for a `call_id`, the oldest first: the tries of its SDK."""
+        rows = self.database.rows(f"SELECT {_POST} FROM posts WHERE call_id = ? ORDER BY id", call_id)
+        return [post_of(row) for row in rows]
 
     def add_simulation(self, simulation: Simulation) -> bool:
         """Keep a simulation; True when its Call-ID is new, else the row of that Call-ID is replaced."""
-        with self._transaction() as db:
+        with self.database.transaction() as db:
             known = db.execute(
                 "SELECT 1 FROM simulations WHERE sip_call_id = ?", (simulation.sip_call_id,)
             ).fetchone()
-            values = ", ".join(f":{field.name}" for field in fields(Simulation))
-            db.execute(
-                f"INSERT OR REPLACE INTO simulations ({_SIMULATION}) VALUES ({values})", asdict(simulation)
-            )
+            row = asdict(simulation)
+            db.execute(f"INSERT OR REPLACE INTO simulations ({_SIMULATION}) VALUES ({_places(row)})", row)
         return known is None
 
     def simulations(self) -> list[Simulation]:
         """Give all simulations, the oldest first."""
-        rows = self._rows(f"SELECT {_SIMULATION} FROM simulations ORDER BY started_at, rowid")
-        return [Simulation(**row) for row in rows]
+        rows = self.database.tuples(f"SELECT {_SIMULATION} FROM simulations ORDER BY started_at, rowid")
+        return [Simulation(*row) for row in rows]
 
     def update_simulation(self, sip_call_id: str, changes: Mapping[str, Any]) -> bool:
         """Change fields of a simulation; False when no such Call-ID was registered."""
-        with self._transaction() as db:
+        with self.database.transaction() as db:
             row = db.execute(
                 f"SELECT {_SIMULATION} FROM simulations WHERE sip_call_id = ?", (sip_call_id,)
             ).fetchone()
@@ -176,45 +206,41 @@ class Store:
             db.execute(f"UPDATE simulations SET {values} WHERE sip_call_id = :sip_call_id", changed)
         return True
 
-    def add_refusal(self, refusal: Refusal) -> None:
-        """Keep that a post was refused, to explain the call that is missing."""
-        with self._transaction() as db:
-            values = ", ".join(f":{field.name}" for field in fields(Refusal))
-            db.execute(f"INSERT INTO refusals ({_REFUSAL}) VALUES ({values})", asdict(refusal))
-
     def refusals(self) -> list[Refusal]:
         """Give all refused posts, the oldest first."""
-        return [Refusal(**row) for row in self._rows(f"SELECT {_REFUSAL} FROM refusals ORDER BY id")]
+        rows = self.database.tuples(
+            "SELECT received_at, status, problems, agent, call_id, sip_call_id FROM posts "
+            "WHERE verdict = 'refused' ORDER BY id"
+        )
+        return [Refusal(at, status, _problem(problems), *rest) for at, status, problems, *rest in rows]
 
-    def _prepare(self, path: str | Path) -> None:
-        db = self._connection
-        db.execute("PRAGMA busy_timeout = 5000")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        with self._transaction():
-            version: int = db.execute("PRAGMA user_version").fetchone()[0]
-            tables: int = db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-            if version == _VERSION:
-                return
-            if version or tables:
-                raise StoreError(
-                    f"{path} is not a local Tuner's database of this version; give --db another path"
-                )
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {_VERSION}")
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+def _note(db: sqlite3.Connection, post: Post, body: bytes | None) -> int:
+    row = {name: getattr(post, name) for name in _DRAFT}
+    row |= {"problems": json.dumps(post.problems), "repairs": json.dumps(post.repairs)}
+    row["upstream"] = json.dumps(asdict(post.upstream)) if post.upstream is not None else None
+    cursor = db.execute(f"INSERT INTO posts ({', '.join(row)}) VALUES ({_places(row)}) RETURNING id", row)
+    number: int = cursor.fetchone()[0]
+    if body is not None:
+        db.execute("INSERT INTO bodies (post, call, body) VALUES (?, ?, ?)", (number, post.call, body))
+    return number
 
-    def _rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        with self._lock:
-            return [dict(row) for row in self._connection.execute(query, values)]
+
+def _places(row: Mapping[str, Any]) -> str:
+    return ", ".join(f":{name}" for name in row)
+
+
+def post_of(row: Mapping[str, Any]) -> Post:
+    """Give the post that a row of the table `posts` holds."""
+    told = row["upstream"]
+    read: dict[str, Any] = {
+        **row,
+        "problems": tuple(json.loads(row["problems"])),
+        "repairs": tuple(json.loads(row["repairs"])),
+        "upstream": Upstream(**json.loads(told)) if told else None,
+    }
+    return Post(**read)
+
+
+def _problem(problems: str) -> str:
+    return "; ".join(json.loads(problems)[:_SHOWN_PROBLEMS])

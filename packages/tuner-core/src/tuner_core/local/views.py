@@ -1,13 +1,14 @@
-"""The JSON that the dialer's side and the pages read: rows joined with their links."""
+"""The store joined with its links: what the dialer's side, the pages and tests read."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from threading import Lock
 from typing import Any
 
 from tuner_core.local.linking import Link, link_all
-from tuner_core.local.rows import PostedCall, Refusal, Simulation
+from tuner_core.local.rows import PostedCall, Simulation
 from tuner_core.local.store import Store
 
 
@@ -38,6 +39,8 @@ class CallOverview:
 
     call: PostedCall
     linked: LinkedSimulation | None
+    candidate_of: LinkedSimulation | None = None
+    """The simulation that was left over and most likely meant this call."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the row of `GET /local/calls`."""
@@ -51,23 +54,61 @@ class CallOverview:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """Everything the store holds, joined; calls, simulations and refusals the oldest first."""
+class Links:
+    """Every simulation with its link, the oldest first, and which call belongs to which."""
 
     simulations: tuple[LinkedSimulation, ...]
-    calls: tuple[CallOverview, ...]
-    refusals: tuple[Refusal, ...]
+    by_sip_call_id: Mapping[str, LinkedSimulation]
+    by_call: Mapping[int, LinkedSimulation]
+    by_candidate: Mapping[int, LinkedSimulation]
+
+    def of(self, call: PostedCall) -> CallOverview:
+        """Join one call with its simulation."""
+        return CallOverview(call, self.by_call.get(call.id), self.by_candidate.get(call.id))
 
 
-def overview(store: Store) -> Overview:
-    """Read the store and link what it holds."""
-    simulations, calls, refusals = store.simulations(), store.calls(), store.refusals()
-    links = link_all(simulations, calls, refusals)
+class Views:
+    """Reads a store; what is linked is worked out once for each state of it.
+
+    Args:
+        store: what is read.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = Lock()
+        self._revision = -1
+        self._links = Links((), {}, {}, {})
+
+    def links(self) -> Links:
+        """Give every simulation with its link."""
+        with self._lock:
+            revision = self.store.revision
+            if revision != self._revision:
+                self._links = _link(self.store)
+                self._revision = revision
+            return self._links
+
+    def calls(self) -> list[CallOverview]:
+        """Give all calls, the oldest first."""
+        links = self.links()
+        return [links.of(call) for call in self.store.calls()]
+
+    def call(self, number: int) -> tuple[CallOverview, bytes] | None:
+        """Give one call and its body as posted, None when there is none of that number."""
+        stored = self.store.call(number)
+        return (self.links().of(stored[0]), stored[1]) if stored is not None else None
+
+
+def _link(store: Store) -> Links:
+    simulations = store.simulations()
+    if not simulations:
+        return Links((), {}, {}, {})
+    links = link_all(simulations, store.calls(), store.refusals())
     rows = tuple(LinkedSimulation(*pair) for pair in zip(simulations, links, strict=True))
-    by_call = {row.link.call.id: row for row in rows if row.link.call is not None}
-    return Overview(rows, tuple(CallOverview(call, by_call.get(call.id)) for call in calls), tuple(refusals))
-
-
-def record_of(body: bytes) -> dict[str, Any]:
-    """Decode a stored body; it was validated when it came."""
-    return json.loads(body)
+    return Links(
+        simulations=rows,
+        by_sip_call_id={row.simulation.sip_call_id: row for row in rows},
+        by_call={row.link.call.id: row for row in rows if row.link.call is not None},
+        by_candidate={row.link.candidate.id: row for row in rows if row.link.candidate is not None},
+    )

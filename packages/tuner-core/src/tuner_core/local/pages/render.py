@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from tuner_core.local.pages.timeline import number_in
+from tuner_core.local.pages.assets import ICON, SCRIPT, STYLE
+from tuner_core.local.pages.timeline import latency_parts, number_in
 
 
 def render(template: str, **values: Any) -> str:
@@ -56,23 +56,9 @@ def latency(ms: object) -> str:
     return f"{number / 1000:.2f} s" if abs(number) >= 1000 else f"{number:.0f} ms"
 
 
-_PARTS = (
-    ("stt", "speech to text", ("stt_node_ttfb", "asr_node_ttfb")),
-    ("eou", "end of turn", ("eou_delay",)),
-    ("llm", "language model", ("llm_node_ttft",)),
-    ("tts", "voice", ("tts_node_ttfb",)),
-)
-
-
-def latency_parts(metadata: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """The known parts of a turn's latency: class name, name in words, milliseconds."""
-    parts: list[tuple[str, str, float]] = []
-    for name, words, keys in _PARTS:
-        values = (number_in(metadata.get(key)) for key in keys)
-        value = next((value for value in values if value is not None), None)
-        if value is not None and value >= 0:
-            parts.append((name, words, value))
-    return parts
+def share(part: float) -> str:
+    """A part from 0 to 1 in percent: `31 %`."""
+    return f"{part * 100:.0f} %"
 
 
 def pretty(value: object) -> str:
@@ -93,9 +79,10 @@ def _build() -> Environment:
         lstrip_blocks=True,
     )
     registry: Any = environment
-    for reader in (moment, span, clock, latency, latency_parts, pretty):
+    for reader in (moment, span, clock, latency, latency_parts, share, pretty):
         registry.filters[reader.__name__] = reader
     registry.tests["web_address"] = _web_address
+    registry.globals.update(style=STYLE.path, script=SCRIPT.path, icon=ICON.path)
     return environment
 
 

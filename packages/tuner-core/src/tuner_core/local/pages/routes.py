@@ -3,71 +3,176 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from tuner_core.identity.carrier_ids import advice_for
+from tuner_core.local.faults import FaultDice
+from tuner_core.local.lenient import document_of, dry_run, readable
+from tuner_core.local.pages.assets import ASSETS
+from tuner_core.local.pages.drawing import draw
 from tuner_core.local.pages.render import render
-from tuner_core.local.pages.timeline import draw
-from tuner_core.local.store import Store
-from tuner_core.local.validation import check_record
-from tuner_core.local.views import overview, record_of
+from tuner_core.local.pages.timeline import timeline_of
+from tuner_core.local.reasons import howto_of
+from tuner_core.local.search import (
+    explain,
+    fault_counts,
+    page_of_calls,
+    page_of_posts,
+    page_of_simulations,
+)
+from tuner_core.local.views import Views
 
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_LATEST_AMISS = 5
+_FOUND_BESIDE = 10
 
 
-def page_routes(store: Store) -> list[Route]:
-    """Give the routes of the pages over a store."""
-    pages = _Pages(store)
-    return [
-        Route("/", pages.calls, methods=["GET"]),
-        Route("/calls/{number:int}", pages.call, methods=["GET"]),
-        Route("/simulations", pages.simulations, methods=["GET"]),
-    ]
+class Pages:
+    """The pages over a store.
 
+    Args:
+        views: what is shown.
+        dice: the faults that are played, shown on top.
+        forward_to: base URL that posts are passed on to, "" for none.
+        lenient: whether bodies are taken that the API would refuse.
+    """
 
-class _Pages:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(
+        self, views: Views, *, dice: FaultDice | None = None, forward_to: str = "", lenient: bool = False
+    ) -> None:
+        self._views = views
+        self._store = views.store
+        self._modes: dict[str, Any] = {
+            "faults": [(fault.name, fault.probability) for fault in dice.faults] if dice else [],
+            "seed": dice.seed if dice else None,
+            "forward_to": forward_to,
+            "lenient": lenient,
+        }
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        return [
+            Route("/", self.calls, methods=["GET"]),
+            Route("/calls/{number:int}", self.call, methods=["GET"]),
+            Route("/posts", self.posts, methods=["GET"]),
+            Route("/posts/{number:int}", self.post, methods=["GET"]),
+            Route("/simulations", self.simulations, methods=["GET"]),
+            Route("/static/{name}", _asset, methods=["GET"]),
+        ]
 
     def calls(self, request: Request) -> Response:
-        data = overview(self._store)
-        rows = list(reversed(data.calls))
-        return _page("calls.html.j2", rows=rows, refusals=list(reversed(data.refusals)), here="calls")
+        """Show the calls, or what a search finds."""
+        query = _query(request)
+        page = page_of_calls(self._views, query, before=_number(request, "before"))
+        return self._page(
+            "calls.html.j2",
+            page=page,
+            query=query,
+            amiss=page_of_posts(self._store, query, amiss=True, rows=_LATEST_AMISS),
+            simulations=page_of_simulations(self._views, query).rows[:_FOUND_BESIDE] if query else (),
+            explained=explain(self._views, query),
+            here="calls",
+        )
 
     def call(self, request: Request) -> Response:
+        """Show one call."""
         number: int = request.path_params["number"]
-        stored = self._store.call(number)
-        if stored is None:
-            return _page("missing.html.j2", 404, number=number, here="calls")
-        row = next(row for row in overview(self._store).calls if row.call.id == number)
-        document = record_of(stored[1])
-        record = check_record(document)
-        return _page(
+        found = self._views.call(number)
+        if found is None:
+            return self._page("missing.html.j2", 404, what="call", number=number, here="calls")
+        row, body = found
+        record, document = readable(body), document_of(body)
+        assert record is not None
+        tries = self._store.posts_of(row.call.call_id)
+        return self._page(
             "call.html.j2",
             row=row,
             call=row.call,
             record=record,
-            drawing=draw(record),
+            drawing=draw(timeline_of(record), _number(request, "zoom")),
+            tries=tries,
+            first=next((post for post in tries if post.verdict == "stored"), None),
+            dry=dry_run(body),
+            aside=_kept_aside(document or {}),
+            advice=advice_for(row.call.sip_call_id) if row.call.sip_call_id else None,
+            howto=howto_of(row.call.sip_call_id or ""),
             raw=json.dumps(document, indent=2, ensure_ascii=False),
             here="calls",
         )
 
+    def posts(self, request: Request) -> Response:
+        """Show every post, taken or not."""
+        query, amiss = _query(request), request.query_params.get("show") == "amiss"
+        page = page_of_posts(self._store, query, before=_number(request, "before"), amiss=amiss)
+        return self._page("posts.html.j2", page=page, query=query, amiss=amiss, here="posts")
+
+    def post(self, request: Request) -> Response:
+        """Show one post: its answer, what was wrong, what could be repaired, its body."""
+        number: int = request.path_params["number"]
+        found = self._store.post(number)
+        if found is None:
+            return self._page("missing.html.j2", 404, what="post", number=number, here="posts")
+        post, body = found
+        document = document_of(body) if body is not None else None
+        raw = None
+        if body is not None:
+            raw = body.decode("utf-8", "replace")
+            raw = raw if document is None else json.dumps(document, indent=2, ensure_ascii=False)
+        return self._page(
+            "post.html.j2", post=post, raw=raw, dry=dry_run(body) if body is not None else None, here="posts"
+        )
+
     def simulations(self, request: Request) -> Response:
-        rows = list(reversed(overview(self._store).simulations))
-        linked = sum(row.link.linked for row in rows)
-        return _page("simulations.html.j2", rows=rows, linked=linked, here="simulations")
+        """Show the simulations and why each is linked or not."""
+        query = _query(request)
+        page = page_of_simulations(self._views, query, offset=max(0, _number(request, "before") or 0))
+        rows = self._views.links().simulations
+        return self._page(
+            "simulations.html.j2",
+            page=page,
+            query=query,
+            linked=sum(row.link.linked for row in rows),
+            whole=len(rows),
+            here="simulations",
+        )
+
+    def _page(self, template: str, status: int = 200, **values: Any) -> Response:
+        values = {"query": "", "modes": self._modes, "played": fault_counts(self._store)} | values
+        # JSON can spell halves of surrogate pairs, UTF-8 cannot.
+        return HTMLResponse(render(template, **values).encode("utf-8", "replace"), status, _HEADERS)
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
-    return HTMLResponse(render(template, **values), status, _HEADERS)
+def _asset(request: Request) -> Response:
+    asset = ASSETS.get(f"/static/{request.path_params['name']}")
+    if asset is None:
+        return Response(status_code=404)
+    return Response(asset.content, media_type=asset.media_type, headers=_FOR_EVER)
+
+
+def _kept_aside(document: Mapping[str, Any]) -> object:
+    """What our SDK could not send in a field of its own, and put into the record nonetheless."""
+    raw = document.get("general_meta_data_raw")
+    return cast("dict[str, Any]", raw).get("tuner_sdk") if isinstance(raw, dict) else None
+
+
+def _query(request: Request) -> str:
+    return request.query_params.get("q", "").strip()[:500]
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -1,0 +1,222 @@
+"""The picture of one call: what stands where, in pixels. Numbers and short texts only; the template makes SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuner_core.local.pages.timeline import Step, Timeline, ToolRun, Turn, Wait
+
+FIT_PX = 1034.0
+"""Width of the whole call on a page of usual width."""
+
+MOST_ZOOM = 12
+
+_READABLE_PX_PER_S = 13.0
+_WIDEST_PX = 120_000.0
+_LETTER_PX = 6.7
+_SMALL_LETTER_PX = 6.1
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+_TICK_PX = 74.0
+_ROW_GAP_PX = 6.0
+_OPEN_PX = 26.0
+_MOST_ROWS = 6
+
+NODE_Y, NODE_H = 8, 22
+TURN_H, TOOL_H, TOOL_STEP = 32, 20, 24
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBar:
+    """One turn: left edge, width, the words that fit, marks where words begin."""
+
+    turn: Turn
+    x: float
+    width: float
+    shown: str
+    marks: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolBar:
+    """One tool run; `row` is 0 unless it overlaps others. `shown` stands in the bar or, `outside`, after it."""
+
+    run: ToolRun
+    x: float
+    width: float
+    row: int
+    shown: str
+    outside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitGap:
+    """One wait; `label_x` is the middle of its figure, None where there is no room for it."""
+
+    wait: Wait
+    x: float
+    width: float
+    label_x: float | None
+    parts: tuple[tuple[str, float, float], ...]
+    """Class name, left edge and width of each part, the last one ending with the wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepBand:
+    """One node of the conversation."""
+
+    step: Step
+    x: float
+    width: float
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on the time axis."""
+
+    x: float
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The picture; `zoom` doubles with each step from 0, the whole call on one page."""
+
+    timeline: Timeline
+    width: float
+    zoom: int
+    deepest: int
+    turns: tuple[TurnBar, ...]
+    tools: tuple[ToolBar, ...]
+    waits: tuple[WaitGap, ...]
+    steps: tuple[StepBand, ...]
+    ticks: tuple[Tick, ...]
+
+    @property
+    def y(self) -> dict[str, int]:
+        """Upper edges of the lanes, and the height of the whole."""
+        user = NODE_Y + NODE_H + 12 if self.steps else 10
+        agent = user + TURN_H + 22
+        tools = agent + TURN_H + 16
+        rows = max((bar.row + 1 for bar in self.tools), default=0)
+        axis = tools + rows * TOOL_STEP + (4 if rows else -4)
+        return {
+            "node": NODE_Y,
+            "user": user,
+            "agent": agent,
+            "tool": tools,
+            "axis": axis,
+            "height": axis + 26,
+        }
+
+    @property
+    def ms_per_px(self) -> float:
+        """Milliseconds of one pixel."""
+        return self.timeline.length_ms / self.width
+
+
+def draw(timeline: Timeline, zoom: int | None = None) -> Drawing:
+    """Lay a call out.
+
+    Args:
+        timeline: the call.
+        zoom: 0 for all of it on one page, each step twice as wide; None for one at which words can be read.
+    """
+    seconds = timeline.length_ms / 1000
+    deepest = max(0, min(MOST_ZOOM, int(math.log2(min(_WIDEST_PX, seconds * 400) / FIT_PX))))
+    if zoom is None:
+        zoom = math.ceil(math.log2(max(1.0, seconds * _READABLE_PX_PER_S / FIT_PX)))
+    zoom = min(max(0, zoom), deepest)
+    width = FIT_PX * 2**zoom
+    scale = width / timeline.length_ms
+    return Drawing(
+        timeline=timeline,
+        width=width,
+        zoom=zoom,
+        deepest=deepest,
+        turns=tuple(_turn_bar(turn, scale) for turn in timeline.turns),
+        tools=_tool_bars(timeline.tools, scale, width),
+        waits=_wait_gaps(timeline.waits, scale),
+        steps=tuple(_step_band(step, scale) for step in timeline.steps),
+        ticks=_ticks(timeline.length_ms, scale),
+    )
+
+
+def fitted(text: str, width: float, letter_px: float = _LETTER_PX) -> str:
+    """The part of a text that fits into `width` pixels, with an ellipsis; "" where not even a word's start does."""
+    room = int(width / letter_px)
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1].rstrip()}…" if room >= 4 else ""
+
+
+def _px(value: float) -> float:
+    return round(value, 1)
+
+
+def _turn_bar(turn: Turn, scale: float) -> TurnBar:
+    x, width = turn.start_ms * scale, max((turn.end_ms - turn.start_ms) * scale, 3.0)
+    marks = tuple(_px(at * scale) for at, _ in turn.words if at > turn.start_ms) if scale > 0.03 else ()
+    shown = fitted(turn.text.replace("\n", " "), width - 16)
+    return TurnBar(turn, _px(x), _px(width), shown, marks)
+
+
+def _tool_bars(runs: Sequence[ToolRun], scale: float, width: float) -> tuple[ToolBar, ...]:
+    """Runs that overlap, or whose names would, stand below each other."""
+    bars: list[ToolBar] = []
+    rows: list[float] = []
+    for run in runs:
+        x = run.start_ms * scale
+        length = max(run.ms * scale, _OPEN_PX if run.result is None else 5.0)
+        inside = fitted(run.name, length - 12, _SMALL_LETTER_PX)
+        outside = inside != run.name
+        shown = run.name[:40] if outside else inside
+        reach = x + length + (len(shown) * _SMALL_LETTER_PX + 8 if outside else 0)
+        if outside and reach > width:
+            outside, shown, reach = False, inside, x + length
+        row = next((row for row, used in enumerate(rows) if used + _ROW_GAP_PX <= x), len(rows))
+        if row == len(rows) and row < _MOST_ROWS:
+            rows.append(reach)
+        row = min(row, _MOST_ROWS - 1)
+        rows[row] = max(rows[row], reach)
+        bars.append(ToolBar(run, _px(x), _px(length), row, shown, outside))
+    return tuple(bars)
+
+
+def _wait_gaps(waits: Sequence[Wait], scale: float) -> tuple[WaitGap, ...]:
+    gaps: list[WaitGap] = []
+    written = -math.inf
+    for wait in waits:
+        x, end = wait.start_ms * scale, wait.end_ms * scale
+        half = _SMALL_LETTER_PX * 7 / 2
+        middle = max((x + end) / 2, half)
+        label_x = _px(middle) if middle - half > written + 4 else None
+        if label_x is not None:
+            written = middle + half
+        parts: list[tuple[str, float, float]] = []
+        left = end
+        for name, _, ms in reversed(wait.parts):
+            length = min(ms * scale, left - x)
+            if length > 0:
+                left -= length
+                parts.append((name, _px(left), _px(length)))
+        gaps.append(WaitGap(wait, _px(x), _px(max(end - x, 1.0)), label_x, tuple(reversed(parts))))
+    return tuple(gaps)
+
+
+def _step_band(step: Step, scale: float) -> StepBand:
+    width = max((step.end_ms - step.start_ms) * scale - 2, 2.0)
+    return StepBand(
+        step, _px(step.start_ms * scale), _px(width), fitted(step.name, width - 14, _SMALL_LETTER_PX)
+    )
+
+
+def _ticks(length_ms: int, scale: float) -> tuple[Tick, ...]:
+    """Marks at round times, far enough apart to be read."""
+    step_s = next(
+        (step for step in _STEPS_S if step * 1000 * scale >= _TICK_PX), math.ceil(length_ms / 12_000)
+    )
+    step = step_s * 1000
+    return tuple(Tick(_px(at * scale), at) for at in range(0, length_ms + 1, step))
