@@ -13,8 +13,6 @@ When the script is over it behaves as Tuner does: 201 for a new `call_id`, 200 w
 from __future__ import annotations
 
 import json
-import socket
-import struct
 import threading
 import time
 from collections.abc import Mapping
@@ -24,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
+
+from tuner_core.testing.wire import reset_on_close
 
 
 class Misbehaviour(Enum):
@@ -186,6 +186,6 @@ def _send(request: BaseHTTPRequestHandler, answer: Answer, *, cut: bool = False)
 
 def _reset(request: BaseHTTPRequestHandler) -> None:
     """Close with RST instead of FIN."""
-    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    reset_on_close(request.connection)
     request.connection.close()
     request.close_connection = True
