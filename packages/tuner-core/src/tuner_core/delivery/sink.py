@@ -11,6 +11,7 @@ from tuner_core.identity.model import SipIdentity
 from tuner_core.records import CallRecord, Receipt
 
 DeliveryState: TypeAlias = Literal["delivered", "pending", "refused"]
+RecordingState: TypeAlias = Literal["uploaded", "waiting", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,16 @@ class DeliveryOutcome:
             will not be sent again by itself, and `detail` says why.
         receipt: the API's answer, when delivered.
         detail: in words, without content.
+        recording: of the file that was handed over with the record, None without one. `uploaded`: Tuner has it.
+            `waiting`: it follows the call by itself. `failed`: it will not be uploaded, the call stays as it is.
+        recording_detail: why it waits or failed.
     """
 
     state: DeliveryState
     receipt: Receipt | None = None
     detail: str = ""
+    recording: RecordingState | None = None
+    recording_detail: str = ""
 
 
 class CallSink(Protocol):

@@ -12,12 +12,14 @@ import json
 import math
 import sqlite3
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tuner_core.outbox.file import OutboxFile
 from tuner_core.outbox.keys import KEY, destination_in, key_of
 from tuner_core.outbox.open_calls import OpenCalls
 from tuner_core.outbox.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
+from tuner_core.outbox.uploads import Uploads
 
 LEASE_S = 60.0
 """Length of a lease: longer than a try and the longest wait before it; renewed before each try."""
@@ -34,6 +36,7 @@ class Outbox:
 
     Attributes:
         calls: the journal of the calls that still run.
+        uploads: recordings that follow their calls.
 
     Raises:
         OutboxError: it cannot be opened, is no outbox, or was written by a later version.
@@ -42,11 +45,20 @@ class Outbox:
     def __init__(self, path: Path | None) -> None:
         self._file = OutboxFile(path)
         self.calls = OpenCalls(self._file)
+        self.uploads = Uploads(self._file)
 
     @property
     def durable(self) -> bool:
         """False for an outbox in memory."""
         return self._file.path is not None
+
+    def changing(self, *, durable: bool = True) -> AbstractContextManager[object]:
+        """One commit for all changes in the block, or none when it raises; of records and uploads together.
+
+        Args:
+            durable: False for what may be lost to a power cut.
+        """
+        return self._file.writing(durable=durable)
 
     def put(
         self, to: Destination, call_id: str, body: bytes, *, repairs: Sequence[str] = (), now: float
@@ -95,6 +107,27 @@ class Outbox:
                 (body, listed, holder, now + LEASE_S, *key),
             )
         return Stored("pending", Parcel(to, call_id, body, tuple(repairs), attempts=1))
+
+    def amend(self, parcel: Parcel) -> None:
+        """Store another body for a record that this process is about to send."""
+        with self._file.writing() as db:
+            db.execute(
+                f"UPDATE records SET body = ?, repairs = ? WHERE {KEY} AND state = 'pending' AND lease_holder = ?",
+                (
+                    parcel.body,
+                    json.dumps(list(parcel.repairs)),
+                    *key_of(parcel.to, parcel.call_id),
+                    self._file.holder.id,
+                ),
+            )
+
+    def extend(self, parcel: Parcel, *, now: float) -> None:
+        """Go on leasing a record that is not being tried yet."""
+        with self._file.writing(durable=False) as db:
+            db.execute(
+                f"UPDATE records SET lease_until = ? WHERE {KEY} AND state = 'pending' AND lease_holder = ?",
+                (now + LEASE_S, *key_of(parcel.to, parcel.call_id), self._file.holder.id),
+            )
 
     def claim(
         self, base_url: str, workspace_id: int, *, now: float, limit: int, hurry: bool = False
@@ -195,7 +228,8 @@ class Outbox:
         return None if row[0] is None else float(row[0])
 
     def prune(self, *, now: float) -> None:
-        """Forget calls that were delivered long ago; they stay in the account."""
+        """Forget calls that were delivered, and recordings settled, long ago; calls stay in the account."""
+        self.uploads.prune(settled_before=now - KEEP_DELIVERED_S)
         with self._file.reading() as db:
             old = "state = 'delivered' AND settled_at < ?"
             if not db.execute(

@@ -163,12 +163,12 @@ class Uploads:
         """Remember another target for it."""
         self._change(upload, "target = ?, target_at = ?", (target.to_json(), now))
 
-    def postpone(self, upload: Upload, *, until: float, refusals: int, detail: str) -> None:
-        """Give the lease back; nobody tries again before `until` unless in a hurry."""
+    def postpone(self, upload: Upload, *, until: float, detail: str) -> None:
+        """Give the lease back with what is known by now; nobody tries again before `until` unless in a hurry."""
         self._change(
             upload,
-            "next_at = ?, refusals = ?, detail = ?, lease_holder = NULL, lease_until = NULL",
-            (until, refusals, detail),
+            "target = ?, refusals = ?, next_at = ?, detail = ?, lease_holder = NULL, lease_until = NULL",
+            (upload.target.to_json() if upload.target else None, upload.refusals, until, detail),
         )
 
     def settle(
@@ -225,6 +225,9 @@ class Uploads:
 
     def prune(self, *, settled_before: float) -> None:
         """Forget uploads that were settled before a moment, in Unix seconds."""
+        with self._file.reading() as db:
+            if not db.execute("SELECT 1 FROM uploads WHERE settled_at < ?", (settled_before,)).fetchone():
+                return
         with self._file.writing(durable=False) as db:
             db.execute("DELETE FROM uploads WHERE settled_at < ?", (settled_before,))
 

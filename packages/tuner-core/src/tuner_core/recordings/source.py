@@ -66,35 +66,28 @@ def known_url_sync(
     if source is None or isinstance(source, str):
         return source or None
     try:
-        return url_future(source, on_error=None).result(max(wait_s, 0.0))
-    except TimeoutError:
-        _note(_late(wait_s), on_error)
+        return url_future(source).result(max(wait_s, 0.0))
     except Exception as error:
         _note(error, on_error)
     return None
 
 
-def url_future(source: UrlSource, *, on_error: OnError | None = None) -> Future[str | None]:
+def url_future(source: UrlSource) -> Future[str | None]:
     """The URL as a future that any thread can wait for; what `source` is gets going at once, in its own thread.
 
     Args:
         source: as for `known_url`; a future of `asyncio` belongs to its loop and cannot be given here.
-        on_error: told why there is no URL, and the result is None then; when omitted, the future raises.
+
+    Returns:
+        The URL or None; it raises what the source raised.
     """
-    if isinstance(source, Future):
-        return cast("Future[str | None]", source)
     told: Future[str | None] = Future()
 
     def ask() -> None:
         try:
             told.set_result(asyncio.run(_told(source)))
         except BaseException as error:
-            reason = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
-            if on_error is None:
-                told.set_exception(reason)
-            else:
-                _note(reason, on_error)
-                told.set_result(None)
+            told.set_exception(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
 
     _start(ask)
     return told
