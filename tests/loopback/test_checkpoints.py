@@ -1,9 +1,8 @@
 """Checkpoints of running calls, with real processes that are killed in the middle of one."""
 
-import asyncio
-import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -16,11 +15,12 @@ import pytest
 
 from tuner_core.config import TunerConfig
 from tuner_core.delivery import Delivery
-from tuner_core.events import AgentTurn, CallEnded, CallEvent, CallStarted, ToolCalled, UserTurn
+from tuner_core.events import CallEnded, CallStarted, ToolCalled, UserTurn
 from tuner_core.http import RetryPolicy
 from tuner_core.identity.model import SipIdentity
 from tuner_core.outbox import Outbox
-from tuner_core.records import CallRecord, Segment
+from tuner_core.outbox.parcels import Destination
+from tuner_core.redaction import Redaction
 from tuner_core.testing import ScriptedTuner
 from tuner_core.timeline import CallTimeline
 
@@ -136,3 +136,112 @@ def test_the_drain_command_delivers_a_call_whose_process_was_killed(
     drained = subprocess.run(command, env=environment(outbox, tuner.base_url), capture_output=True, text=True)
     assert drained.returncode == 0, drained.stderr
     assert_cut_short(tuner)
+
+
+def test_a_process_that_forgets_to_deliver_and_ends_in_order_still_yields_its_record(
+    outbox: Path, tuner: ScriptedTuner
+) -> None:
+    assert run_agent("", outbox, tuner.base_url).wait(timeout=20) == 0
+    with Delivery(config(outbox, tuner.base_url)) as delivery:
+        delivery.drain_sync(deadline_s=10)
+    assert_cut_short(tuner)
+
+
+def test_processes_that_start_together_deliver_a_killed_call_once(outbox: Path, tuner: ScriptedTuner) -> None:
+    kill_mid_call(outbox, tuner.base_url)
+    command = [str(Path(sys.executable).with_name("tuner")), "outbox", "drain"]
+    drains = [subprocess.Popen(command, env=environment(outbox, tuner.base_url)) for _ in range(3)]
+    assert [drain.wait(timeout=30) for drain in drains] == [0, 0, 0]
+    assert_cut_short(tuner)
+
+
+def test_the_delivered_record_ends_the_checkpoints(outbox: Path, tuner: ScriptedTuner) -> None:
+    delivery = Delivery(config(outbox, tuner.base_url), retry=QUICK)
+    call = CallTimeline(call_id="whole", journal=delivery)
+    for event in (CallStarted(T0), UserTurn("Hi.", T0, T0 + 1), CallEnded(T0 + 2, "user_hangup")):
+        call.apply(event)
+    assert delivery.deliver_sync(call.record()).state == "delivered"
+    call.apply(UserTurn("late", T0, T0 + 1))
+    delivery.close()
+    box = Outbox(outbox)
+    assert (box.status().accepted, box.status().delivered, box.status().open_calls) == (1, 1, 0)
+    assert box.calls.length(Destination(tuner.base_url, 1, "a"), "whole") == 0
+    box.close()
+
+
+def test_a_long_call_id_names_one_call_in_journal_and_record(outbox: Path, tuner: ScriptedTuner) -> None:
+    with Delivery(config(outbox, tuner.base_url), retry=QUICK) as delivery:
+        call = CallTimeline(call_id="x" * 300, journal=delivery)
+        call.apply(CallStarted(T0))
+        assert delivery.deliver_sync(call.record()).state == "delivered"
+        status = delivery.drain_sync(deadline_s=5)
+    assert status is not None
+    assert (status.accepted, status.open_calls) == (1, 0)
+
+
+def test_a_forked_child_notes_its_own_calls(outbox: Path, tuner: ScriptedTuner) -> None:
+    delivery = Delivery(config(outbox, tuner.base_url), retry=QUICK)
+    delivery.checkpoint("parent", [CallStarted(T0)])
+    wait_until(lambda: events_in(outbox) == 1)
+    child = os.fork()
+    if child == 0:
+        delivery.checkpoint("child", [CallStarted(T0), UserTurn("Hi.", T0, T0 + 1)])
+        wait_until(lambda: events_in(outbox) == 3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    status = delivery.drain_sync(deadline_s=10)
+    assert status is not None
+    assert (status.accepted, status.delivered, status.open_calls) == (1, 1, 1)
+    assert tuner.stored == {"child": 1}
+    delivery.close()
+
+
+def test_a_checkpoint_never_raises_and_one_odd_value_stops_no_other(
+    outbox: Path, tuner: ScriptedTuner, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd: Any = object()
+    with Delivery(config(outbox, tuner.base_url), retry=QUICK) as delivery:
+        delivery.checkpoint(odd, [odd])
+        delivery.checkpoint("", [CallStarted(T0)])
+        delivery.checkpoint("c", odd)
+        delivery.checkpoint("c", [odd, CallStarted(T0)], metadata=odd)
+        delivery.drain_sync(deadline_s=5)
+        assert events_in(outbox) == 1
+    unwritable = Delivery(config(Path("/proc/nowhere/outbox"), tuner.base_url), retry=QUICK)
+    unwritable.checkpoint("c", [CallStarted(T0)])
+    unwritable.close()
+    assert "Traceback" not in caplog.text
+
+
+def test_neither_record_nor_checkpoint_is_on_disk_before_it_is_redacted(
+    outbox: Path, tuner: ScriptedTuner
+) -> None:
+    secrets = ("4111 1111 1111 1111", "swordfish")
+    redaction = Redaction(["cards"], hook=lambda text, place: text.replace("swordfish", "[word]"))
+    delivery = Delivery(config(outbox, "http://127.0.0.1:9"), retry=QUICK, redaction=redaction)
+    call = CallTimeline(call_id="c", journal=delivery)
+    call.apply(UserTurn(f"My card is {secrets[0]}, the word swordfish.", T0, T0 + 1))
+    call.apply(ToolCalled(T0, "t", "pay", {"card": secrets[0], "word": ["swordfish"]}))
+    delivery.checkpoint("c", metadata={"note": "swordfish"}, collected_dynamic_variables={"card": secrets[0]})
+    wait_until(lambda: events_in(outbox) == 2)
+    on_disk = b"".join(file.read_bytes() for file in outbox.parent.glob("outbox.sqlite3*") if file.is_file())
+    assert b"[card]" in on_disk
+    assert [secret for secret in secrets if secret.encode() in on_disk] == []
+    delivery.deliver_sync(call.record(metadata={"note": "swordfish"}), deadline_s=0)
+    delivery.close(deadline_s=0)
+    on_disk = b"".join(file.read_bytes() for file in outbox.parent.glob("outbox.sqlite3*") if file.is_file())
+    assert b"[word]" in on_disk
+    assert [secret for secret in secrets if secret.encode() in on_disk] == []
+
+
+def test_a_checkpoint_costs_its_caller_microseconds(outbox: Path, tuner: ScriptedTuner) -> None:
+    with Delivery(config(outbox, tuner.base_url), retry=QUICK) as delivery:
+        delivery.checkpoint("c", [CallStarted(T0)])
+        wait_until(lambda: events_in(outbox) == 1)
+        costs: list[int] = []
+        for n in range(300):
+            turn = UserTurn("How are you? " * 10, T0 + n, T0 + n + 1, id=str(n))
+            started = time.thread_time_ns()
+            delivery.checkpoint("c", [turn])
+            costs.append(time.thread_time_ns() - started)
+        assert statistics.median(costs) < 50_000

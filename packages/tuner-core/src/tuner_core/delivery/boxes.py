@@ -18,7 +18,9 @@ from tuner_core.delivery.recovery import rebuilt
 from tuner_core.errors import OutboxError
 from tuner_core.outbox.parcels import Checkpoint, Destination, OutboxStatus, Parcel, Stored
 from tuner_core.outbox.store import Outbox
-from tuner_core.repair.record import Conformed
+from tuner_core.redaction import Redaction
+from tuner_core.repair.record import Conformed, conform_call_id
+from tuner_core.repair.values import Repairs
 
 logger = logging.getLogger("tuner_core.delivery")
 
@@ -31,10 +33,12 @@ class Boxes:
     Args:
         path: the outbox file.
         to: where records of this process go.
+        redaction: applied to what running calls tell before it is stored.
     """
 
-    def __init__(self, path: Path, to: Destination) -> None:
+    def __init__(self, path: Path, to: Destination, redaction: Redaction | None) -> None:
         self._to = to
+        self._redaction = redaction
         self._box = open_outbox(path)
         self._fallback: Outbox | None = None
         self._said: set[str] = set()
@@ -64,12 +68,28 @@ class Boxes:
         """Append to the journals of running calls."""
         checkpoints: list[Checkpoint] = []
         for one in news:
-            lines = (event_text(event) for event in one.events)
-            events = tuple(line for line in lines if line is not None)
-            checkpoints.append(Checkpoint(self._to, one.call_id, events, facts_json(one.facts)))
+            try:
+                checkpoints.append(self._checkpoint(one))
+            except Exception as error:  # an odd value must not stop the others
+                self.say_once(f"something that happened in a call was not noted, by {type(error).__name__}")
         full = self.guarded(lambda: self._box.calls.checkpoint(checkpoints, now=time.time()), [])
         for call_id in full:
             self.say_once(f"the journal of call {call_id} is full: what follows is kept in memory only")
+
+    def _checkpoint(self, news: News) -> Checkpoint:
+        redaction, events, facts = self._redaction, news.events, facts_json(news.facts)
+        if redaction is not None:
+            events = [redaction.redact_event(event) for event in events]
+            identity = facts.pop("identity", None)
+            facts, _ = redaction.redact_payload(facts)
+            facts |= {"identity": identity} if identity else {}
+        lines = (event_text(event) for event in events)
+        return Checkpoint(
+            to=self._to,
+            call_id=conform_call_id(news.call_id, Repairs()),
+            events=tuple(line for line in lines if line is not None),
+            facts=facts,
+        )
 
     def recover(self) -> None:
         """Make records of calls whose process is gone."""

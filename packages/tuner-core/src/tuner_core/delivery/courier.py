@@ -21,6 +21,7 @@ from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.errors import OutboxError
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox.parcels import OutboxStatus
+from tuner_core.redaction import Redaction
 
 OWN_LANE = RetryPolicy(max_attempts=6)
 """Tries for a record of this process before it waits with the others."""
@@ -35,14 +36,21 @@ class Courier:
         config: where records go, and the key.
         retry: tries and waits of a record of this process.
         timeout_s: seconds for one try.
+        redaction: applied before anything is stored.
     """
 
     def __init__(
-        self, config: TunerConfig, *, retry: RetryPolicy = OWN_LANE, timeout_s: float = TIMEOUT_S
+        self,
+        config: TunerConfig,
+        *,
+        retry: RetryPolicy = OWN_LANE,
+        timeout_s: float = TIMEOUT_S,
+        redaction: Redaction | None = None,
     ) -> None:
         self._config = config
         self._retry = retry
         self._timeout_s = timeout_s
+        self._redaction = redaction
         # Reentrant: a finalizer may stop a courier from inside one of its own methods.
         self._mutex = threading.RLock()
         self._inbox: deque[Handover | News | Future[OutboxStatus]] = deque()
@@ -112,7 +120,9 @@ class Courier:
             self._end()
 
     async def _main(self) -> None:
-        dispatch = Dispatch(self._config, retry=self._retry, timeout_s=self._timeout_s)
+        dispatch = Dispatch(
+            self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
+        )
         leftovers = asyncio.create_task(dispatch.send_leftovers())
         leftovers.add_done_callback(_say_if_broken)
         try:

@@ -31,6 +31,7 @@ from tuner_core.events import CallEvent
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox.parcels import Destination, OutboxStatus
 from tuner_core.records import CallRecord
+from tuner_core.redaction import Redaction
 from tuner_core.repair.record import conform
 
 __all__ = ["CallSink", "Delivery", "DeliveryOutcome", "DeliveryState", "default_sink"]
@@ -58,6 +59,8 @@ class Delivery:
         config: where records go; from the environment when omitted.
         retry: tries and waits for a record of this process, before it waits with what others left.
         timeout_s: seconds for one try.
+        redaction: applied to records and checkpoints before anything is stored, in the delivery's own thread; what
+            `TUNER_REDACT` asks for when omitted.
 
     Raises:
         ConfigError: a setting is missing or wrong.
@@ -69,8 +72,10 @@ class Delivery:
         *,
         retry: RetryPolicy = OWN_LANE,
         timeout_s: float = TIMEOUT_S,
+        redaction: Redaction | None = None,
     ) -> None:
         self._config = config or TunerConfig()
+        self._redaction = redaction or self._config.redaction
         self._retry = retry
         self._timeout_s = timeout_s
         self._mutex = threading.Lock()
@@ -199,7 +204,9 @@ class Delivery:
     def _running(self) -> Courier:
         with self._mutex:
             if self._courier is None:
-                self._courier = courier = Courier(self._config, retry=self._retry, timeout_s=self._timeout_s)
+                self._courier = courier = Courier(
+                    self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
+                )
                 # A delivery that is forgotten instead of closed must not leave its thread behind.
                 weakref.finalize(self, courier.stop, _FORGOTTEN_GRACE_S, wait=False).atexit = False
             return self._courier
@@ -224,7 +231,7 @@ class Delivery:
 
     def _store_only(self, handover: Handover) -> None:
         """No thread can be started any more: put the record on disk for the next start."""
-        config, conformed = self._config, conform(handover.record)
+        config, conformed = self._config, conform(handover.record, redaction=self._redaction)
         box = open_outbox(config.outbox_path)
         try:
             to = Destination(config.base_url, config.workspace_id, config.agent_id)
@@ -269,6 +276,7 @@ def default_sink(config: TunerConfig | None = None) -> CallSink:
         settings.agent_id,
         settings.api_key,
         settings.outbox_path,
+        settings.redact,
     )
     with _shared_lock:
         if key not in _shared:

@@ -28,6 +28,7 @@ from tuner_core.http import RetryPolicy, call_request
 from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel
 from tuner_core.outbox.store import LEASE_S, Outbox
 from tuner_core.records import Receipt
+from tuner_core.redaction import Redaction
 from tuner_core.repair.record import conform
 
 logger = logging.getLogger("tuner_core.delivery")
@@ -48,15 +49,19 @@ class Dispatch:
         config: where records go, and the key.
         retry: tries and waits of a lane.
         timeout_s: seconds for one try.
+        redaction: applied before anything is stored.
     """
 
-    def __init__(self, config: TunerConfig, *, retry: RetryPolicy, timeout_s: float) -> None:
+    def __init__(
+        self, config: TunerConfig, *, retry: RetryPolicy, timeout_s: float, redaction: Redaction | None
+    ) -> None:
         self._config = config
         self._http: httpx.AsyncClient | None = None
         self._retry = retry
         self._timeout_s = timeout_s
         self._to = Destination(config.base_url, config.workspace_id, config.agent_id)
-        self._boxes = Boxes(config.outbox_path, self._to)
+        self._boxes = Boxes(config.outbox_path, self._to, redaction)
+        self._redaction = redaction
         self._watched: dict[tuple[Outbox, Destination, str], list[Handover]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._drains: list[Future[OutboxStatus]] = []
@@ -68,7 +73,7 @@ class Dispatch:
     def take(self, handover: Handover) -> None:
         """Store a record and start its lane."""
         try:
-            conformed = conform(handover.record)
+            conformed = conform(handover.record, redaction=self._redaction)
         except InvalidRecord as error:
             logger.error("a call was not accepted: %s", error)
             handover.settle(DeliveryOutcome("refused", detail=str(error)))

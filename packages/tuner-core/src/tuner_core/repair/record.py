@@ -84,7 +84,7 @@ def conform(record: CallRecord | Mapping[str, Any], *, redaction: Redaction | No
     """
     given = _fields_of(record)
     repairs = Repairs()
-    call_id = _call_id(given.pop("call_id", None), repairs)
+    call_id = conform_call_id(given.pop("call_id", None), repairs)
     start_ms, end_ms = _moments(given, repairs)
     payload: dict[str, Any] = {
         "call_id": call_id,
@@ -128,7 +128,16 @@ def _fields_of(record: Any) -> dict[str, Any]:
     raise InvalidRecord(f"a record is a CallRecord or a mapping, not {type(record).__name__}")
 
 
-def _call_id(value: Any, repairs: Repairs) -> str:
+def conform_call_id(value: Any, repairs: Repairs) -> str:
+    """A call id as it is sent, the same for the same value.
+
+    Args:
+        value: as given.
+        repairs: gets a note when it was changed.
+
+    Raises:
+        InvalidRecord: there is none.
+    """
     text = (
         clean_text(str(value)).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     )

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,6 @@ from tuner_core.outbox.parcels import Destination, Parcel
 API = "https://api.example"
 TO = Destination(API, 1, "agent")
 T0 = 1_790_000_000.0
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "outbox.sqlite3"
-
-
-@pytest.fixture
-def box(path: Path) -> Iterator[Outbox]:
-    opened = Outbox(path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def neighbour(path: Path, box: Outbox) -> Iterator[Outbox]:
-    """A second opening of the same file, with a holder of its own."""
-    opened = Outbox(path)
-    yield opened
-    opened.close()
 
 
 def put(box: Outbox, call_id: str = "c-1", body: bytes = b"{}", now: float = T0) -> Parcel:
