@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     )
     from tuner_core.http import RetryPolicy
     from tuner_core.identity.model import SipIdentity
+    from tuner_core.identity.registry import register_provider
+    from tuner_core.identity.resolver import resolve
     from tuner_core.records import CallRecord, Node, Receipt, Segment, Tool, Word
     from tuner_core.repair import Conformed, conform
     from tuner_core.timeline import CallTimeline
@@ -64,6 +66,8 @@ __all__ = [
     "__version__",
     "conform",
     "default_sink",
+    "register_provider",
+    "resolve",
 ]
 
 # The imports above once more, for the interpreter: a test compares them.
@@ -85,6 +89,8 @@ _PLACES = {
     ),
     "http": ("RetryPolicy",),
     "identity.model": ("SipIdentity",),
+    "identity.registry": ("register_provider",),
+    "identity.resolver": ("resolve",),
     "records": ("CallRecord", "Node", "Receipt", "Segment", "Tool", "Word"),
     "repair": ("Conformed", "conform"),
     "timeline": ("CallTimeline",),

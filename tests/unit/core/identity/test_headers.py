@@ -29,7 +29,7 @@ def test_the_call_id_is_found_in_every_shape_of_headers(headers: Any) -> None:
 def test_the_callers_own_call_id_wins_over_that_of_a_later_leg() -> None:
     identity = from_sip_headers({"Call-ID": "inner-leg@sbc", "X-CID": CALL_ID})
     assert identity.sip_call_id == CALL_ID
-    assert identity.found_at == {"sip_call_id": "x-cid"}
+    assert identity.found_at == {"sip_call_id": "X-CID"}
 
 
 def test_a_telephone_number_in_x_cid_is_a_caller_id_and_no_call_id() -> None:

@@ -1,0 +1,181 @@
+"""Every field of a payload with its path, found again by name however deep it stands and however it is spelt.
+
+One walk, the outermost fields first: mappings, lists, objects, lists of names and values, JSON inside a string,
+and `a=b,c=d` inside the strings that providers use for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from tuner_core.identity.names import normal
+from tuner_core.identity.reading import opened, pairs_in
+
+MAX_FIELDS = 20_000
+"""Fields looked at; identity stands near the top, so what lies beyond is content."""
+
+_MAX_DEPTH = 14
+_MAX_PAIRS_TEXT = 4_096
+_NAME_KEYS = ("name", "key", "header", "variable")
+_PAIRS_TEXT = frozenset(
+    "extraheaders customparameters customheaders customsipheaders sipheaders headers parameters metadata"
+    " customfield query querystring args agirequest agiarg1 agiarg2 agiarg3 agiarg4".split()
+)
+"""Normal names of fields whose string may hold names and values."""
+
+_TELEPHONE = re.compile(r"\+?[0-9]{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a payload.
+
+    Attributes:
+        path: as the payload spells it: `start.customParameters.SipCallId`, `headers[X-CID]`, `callIds[0]`.
+        keys: normal names from the outermost to its own; positions in lists are left out.
+        value: a string, number or container.
+    """
+
+    path: str
+    keys: tuple[str, ...]
+    value: Any
+
+    @property
+    def name(self) -> str:
+        """Its own normal name, "" for the payload itself."""
+        return self.keys[-1] if self.keys else ""
+
+    @property
+    def text(self) -> str:
+        """The value as text without blanks around it; "" for containers and what is no text."""
+        value = self.value
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", errors="replace")
+        if isinstance(value, str):
+            return value.strip()
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+@dataclass(slots=True)
+class Fields:
+    """All fields of one payload, outermost first."""
+
+    all: list[Field] = field(default_factory=list[Field])
+    _by_place: dict[str, list[Field]] = field(default_factory=dict[str, list[Field]])
+
+    def add(self, entry: Field) -> None:
+        """Make `entry` findable by its name and by every longer end of its path."""
+        self.all.append(entry)
+        for start in range(len(entry.keys)):
+            self._by_place.setdefault(".".join(entry.keys[start:]), []).append(entry)
+
+    def at(self, place: str) -> list[Field]:
+        """The fields whose path is `place` or ends in it; `=` before it minds hyphens and underscores.
+
+        Args:
+            place: `start.callSid`, `sip.callIDFull`; case, `-` and `_` do not matter.
+        """
+        if not place.startswith("="):
+            return self._by_place.get(normal(place), [])
+        literal = place[1:].lower()
+        return [entry for entry in self.at(literal) if _ends_with(entry.path.lower(), literal)]
+
+
+def fields_of(data: Any) -> Fields:
+    """All fields of plain data as `read` gives it; deep, endless or huge data is looked at as far as the limits go."""
+    found = Fields()
+    waiting: deque[tuple[Field, int]] = deque([(Field("", (), data), 0)])
+    while waiting and len(found.all) < MAX_FIELDS:
+        entry, depth = waiting.popleft()
+        found.add(entry)
+        if depth < _MAX_DEPTH:
+            waiting.extend((child, depth + 1) for child in _children(entry))
+    return found
+
+
+def _children(entry: Field) -> Iterator[Field]:
+    value = _expanded(entry)
+    if isinstance(value, Mapping):
+        table = cast("Mapping[Any, Any]", value)
+        yield from _named_value(entry, table)
+        for key, inner in table.items():
+            name = _key_text(key)
+            if name:
+                yield _child(entry, name, inner)
+    elif isinstance(value, list | tuple):
+        for position, inner in enumerate(cast("list[Any]", value)):
+            pair = _pair(inner)
+            if pair:
+                yield Field(_bracketed(entry.path, pair[0]), (*entry.keys, normal(pair[0])), pair[1])
+            else:
+                yield Field(f"{entry.path}[{position}]", entry.keys, inner)
+
+
+def _expanded(entry: Field) -> Any:
+    """The value with what is packed in a string unpacked."""
+    value = entry.value
+    text = entry.text if isinstance(value, str | bytes) else ""
+    if not text:
+        return opened(value)
+    if text[0] in "{[":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+    if entry.name in _PAIRS_TEXT and len(text) <= _MAX_PAIRS_TEXT:
+        return pairs_in(text)
+    return None
+
+
+def _named_value(entry: Field, table: Mapping[Any, Any]) -> Iterator[Field]:
+    """The field that `{"name": …, "value": …}` stands for."""
+    if "value" not in table:
+        return
+    for key in _NAME_KEYS:
+        name = table.get(key)
+        if isinstance(name, str) and name.strip():
+            where = re.sub(r"\[\d+\]$", "", entry.path)
+            yield Field(_bracketed(where, name.strip()), (*entry.keys, normal(name.strip())), table["value"])
+            return
+
+
+def _pair(value: Any) -> tuple[str, Any] | None:
+    """A name and its value in a list of two, or in one string `Name: value`."""
+    if isinstance(value, list | tuple) and len(cast("list[Any]", value)) == 2:
+        key, inner = cast("tuple[Any, Any]", value)
+        name = _key_text(key)
+        return (name, inner) if name else None
+    if isinstance(value, str) and len(value) <= _MAX_PAIRS_TEXT:
+        header = re.fullmatch(r"([A-Za-z][\w-]*)(?::[ \t]+|=)(\S+)\s*", value)
+        return (header[1], header[2]) if header else None
+    return None
+
+
+def _child(entry: Field, name: str, value: Any) -> Field:
+    shown = "…" if _TELEPHONE.fullmatch(name) else name
+    path = f"{entry.path}.{shown}" if entry.path else shown
+    # A form spells nesting with brackets: Stream[StreamSID].
+    parts = [part for part in re.split(r"[\[\]]", name) if part] if "(" not in name else [name]
+    return Field(path, (*entry.keys, *(normal(part) for part in parts)), value)
+
+
+def _bracketed(path: str, name: str) -> str:
+    return f"{path}[{name}]" if path else name
+
+
+def _key_text(key: Any) -> str:
+    if isinstance(key, bytes):
+        key = key.decode("utf-8", errors="replace")
+    return key.strip() if isinstance(key, str) else ""
+
+
+def _ends_with(path: str, literal: str) -> bool:
+    bare = re.sub(r"\[\d+\]", "", path)
+    if bare.endswith(f"[{literal}]"):
+        return True
+    return bare == literal or bare.endswith(f".{literal}")

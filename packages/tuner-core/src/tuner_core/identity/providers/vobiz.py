@@ -1,0 +1,40 @@
+"""Vobiz: answer webhook, trunk webhook, and the `start` message of an audio stream.
+
+Documented (docs.vobiz.ai, XML request, applications, trunk webhooks): its XML and its messages follow Plivo's, with
+`CallUUID` in webhooks and `start.callId` on the stream; trunk webhooks have `Event` and `CallUUID`.
+Assumed: no page that could be read names the Call-ID. Trunk webhooks carry `SIPCallID` in public integrations; custom
+headers are taken as `X-PH-…` or `X-VH-…`. An answer webhook looks just like Plivo's and is recognised as Plivo's
+unless the provider is named; the stream is told apart by its account's number.
+"""
+
+from __future__ import annotations
+
+from tuner_core.identity.description import UUID, OwnId, Provider, Shape
+
+PROVIDER = Provider(
+    name="vobiz",
+    shapes=(
+        Shape(
+            "trunk webhook",
+            {"Event": "Call[A-Z][A-Za-z]+", "CallUUID": "", "TrunkID": ""},
+            also=("SIPCallID",),
+        ),
+        Shape("trunk webhook", {"SIPCallID": "", "CallUUID": "", "TrunkID": ""}, also=("Event", "Domain")),
+        Shape(
+            "audio stream start",
+            {"event": "start", "start.callId": "", "start.streamId": "", "start.accountId": r"\d+"},
+            also=("extra_headers",),
+            fix='answer the webhook with <Stream extraHeaders="SipCallId=…">, its value in letters and digits',
+        ),
+    ),
+    fix="switch on the trunk webhook, which carries SIPCallID, or have the caller send X-PH-SipCallId",
+    end_to_end_fix="have the caller send X-PH-XCID along with the call",
+    send_instead="SIPCallID of the trunk webhook, or SipCallId forwarded in extraHeaders of <Stream>",
+    own_ids=(
+        OwnId("Vobiz's CallUUID", ("CallUUID", "start.callId", "call_id"), UUID),
+        OwnId("Vobiz's RequestID", ("RequestID", "RequestUUID", "ALegRequestUUID")),
+        OwnId("Vobiz's ALegUUID", ("ALegUUID",)),
+        OwnId("Vobiz's streamId", ("start.streamId", "streamId")),
+    ),
+    call_id=("=SIPCallID",),
+)

@@ -1,0 +1,135 @@
+"""Whatever a provider handed over as plain data: bodies as bytes or text become mappings, lists and strings.
+
+Text is told apart by its shape: JSON, a SIP message, SIP headers, FreeSWITCH's event text, Asterisk's AGI
+environment, a form body, a URL with a query.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+_START_LINE = re.compile(r"(?:[A-Z]{3,12} \S+ SIP/2\.0|SIP/2\.0 \d{3}.*)\s*")
+_HEADER_LINE = re.compile(r"([A-Za-z$][\w.$%!*+`'~(),-]*)[ \t]*:[ \t]*(.*)")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_PAIR = re.compile(r"\s*[\"']?([\w$][\w.$ -]*?)[\"']?\s*[=:]\s*[\"']?(.*?)[\"']?\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A payload as data.
+
+    Attributes:
+        data: mappings, lists and scalars; None when nothing could be read.
+        format: what it was, in words: `JSON`, `form body`, `SIP message`, ...
+        is_sip: True when it was SIP itself, whose values are taken literally.
+    """
+
+    data: Any
+    format: str
+    is_sip: bool = False
+
+
+def read(payload: Any) -> Reading:
+    """`payload` as data; anything that is not text, bytes or an object with fields passes as it is."""
+    if isinstance(payload, bytes | bytearray):
+        return read_text(payload.decode("utf-8", errors="replace"))
+    if isinstance(payload, str):
+        return read_text(payload)
+    return Reading(opened(payload), "mapping" if isinstance(payload, Mapping) else type(payload).__name__)
+
+
+def read_text(text: str) -> Reading:
+    """The data in a body of text; `Reading.format` says which form it has."""
+    text = text.lstrip("\ufeff").strip()
+    if text.startswith(("{", "[")):
+        try:
+            return Reading(json.loads(text), "JSON")
+        except ValueError:
+            pass
+    if _URL.fullmatch(text):
+        return Reading(_form(text.partition("?")[2]), "URL query")
+    if _START_LINE.fullmatch(text.partition("\n")[0]):
+        head = re.split(r"\r?\n\r?\n", text.partition("\n")[2], maxsplit=1)[0]
+        return Reading(_lines(head) or {}, "SIP message", is_sip=True)
+    lines = _lines(text)
+    if lines is not None:
+        return _told_apart(lines)
+    if "=" in text and not re.search(r"\s", text):
+        return Reading(_form(text.removeprefix("?")), "form body")
+    return Reading(None, "text")
+
+
+def opened(value: Any) -> Any:
+    """The fields of an object (pydantic model, dataclass, SIP participant) as a mapping; other values as they are."""
+    if isinstance(value, Mapping | str | bytes | list | tuple | int | float | None):
+        return cast("Any", value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: getattr(value, entry.name, None) for entry in fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return dump()
+    attributes = getattr(value, "attributes", None)
+    if isinstance(attributes, Mapping):
+        return {"attributes": cast("Mapping[Any, Any]", attributes)}
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return list(cast("Iterable[Any]", value))
+    return cast("Any", value)
+
+
+def pairs_in(text: str) -> dict[str, str]:
+    """Names and values in one string: `a=b,c=d`, `a=b;c=d`, `a=b&c=d`, `{a: b, c: d}`, a URL with a query."""
+    text = text.strip()
+    if _URL.fullmatch(text):
+        text = text.partition("?")[2]
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1]
+    table: dict[str, str] = {}
+    for part in re.split(r"[,;&\n]", text):
+        pair = _PAIR.fullmatch(part)
+        if pair and pair[2]:
+            table.setdefault(pair[1], pair[2])
+    return table
+
+
+def _told_apart(lines: dict[str, Any]) -> Reading:
+    if any(name.startswith("agi_") for name in lines):
+        return Reading(lines, "AGI environment")
+    if "Event-Name" in lines or any(name.startswith("variable_") for name in lines):
+        # mod_event_socket percent-encodes the values of the plain format.
+        decoded = {name: unquote(value) if isinstance(value, str) else value for name, value in lines.items()}
+        return Reading(decoded, "event text")
+    return Reading(lines, "SIP headers", is_sip=True)
+
+
+def _lines(text: str) -> dict[str, Any] | None:
+    """`Name: value` lines as a table, folded lines joined (RFC 3261 §7.3.1); None when one line is not of that form."""
+    table: dict[str, Any] = {}
+    name = ""
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        if line[0] in " \t" and name:
+            table[name] = f"{table[name]} {line.strip()}"
+            continue
+        match = _HEADER_LINE.fullmatch(line.rstrip())
+        if match is None:
+            return None
+        name = match[1]
+        # The first of several wins: nothing that is looked for may stand twice.
+        if name in table:
+            name = ""
+        else:
+            table[name] = match[2].strip()
+    return table or None
+
+
+def _form(text: str) -> dict[str, Any]:
+    table: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        table.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in table.items()}
