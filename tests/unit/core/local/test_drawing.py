@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tuner_core.local.pages.drawing import FIT_PX, Drawing, draw, fitted
+from tuner_core.local.pages.drawing import FIT_PX, Drawing, draw, fitted, wrapped
 from tuner_core.local.pages.render import clock, latency, span
 from tuner_core.local.pages.timeline import Timeline, timeline_of
 from tuner_core.local.validation import check_record
@@ -158,7 +158,7 @@ def test_the_share_of_each_speaker_counts_no_moment_twice() -> None:
 def test_the_axis_is_readable_at_any_length_and_zoom(length_s: int, zoom: int | None) -> None:
     result = drawing(turn("agent", 0, 100), length_s=length_s, zoom=zoom)
     marks = [tick.x for tick in result.ticks]
-    assert FIT_PX <= result.width <= 130_000
+    assert FIT_PX <= result.width <= 300_000
     assert all(later - earlier >= 69 for earlier, later in itertools.pairwise(marks))
 
 
@@ -183,8 +183,11 @@ def test_figures_over_waits_never_overlap() -> None:
 
 def test_texts_are_cut_to_their_room() -> None:
     assert fitted("hello", 100) == "hello"
-    assert fitted("a long sentence", 60) == "a long…"
+    assert fitted("a long sentence", 60) == "a long s…"
     assert fitted("hello", 10) == ""
+    assert wrapped("one two three four five", 80) == ("one two", "three four…")
+    assert wrapped("hello", 80) == ("hello",)
+    assert wrapped("  ", 80) == ()
 
 
 def test_times_are_written_for_people() -> None:

@@ -91,15 +91,17 @@ class Store:
             "recipient": record.recipient or None,
         }
         with self.database.transaction() as db:
-            cursor = db.execute(
-                f"INSERT INTO calls ({', '.join(row)}) VALUES ({_places(row)}) "
-                "ON CONFLICT (workspace_id, call_id) DO UPDATE SET posts = posts + 1 "
+            known = db.execute(
+                "UPDATE calls SET posts = posts + 1 WHERE workspace_id = ? AND call_id = ? "
                 f"RETURNING {_CALL}",
-                row,
-            )
-            call = PostedCall(**dict(cursor.fetchone()))
-            is_new = call.posts == 1
-            known = db.execute("SELECT body FROM bodies WHERE call = ? ORDER BY post LIMIT 1", (call.id,))
+                (workspace_id, record.call_id),
+            ).fetchone()
+            is_new = known is None
+            if is_new:
+                known = db.execute(
+                    f"INSERT INTO calls ({', '.join(row)}) VALUES ({_places(row)}) RETURNING {_CALL}", row
+                ).fetchone()
+            call = PostedCall(**dict(known))
             noted = replace(
                 post,
                 verdict="stored" if is_new else "duplicate",
@@ -108,7 +110,7 @@ class Store:
                 call_id=record.call_id,
                 sip_call_id=record.sip_call_id,
             )
-            differs = is_new or bytes(known.fetchone()[0]) != body
+            differs = is_new or _first_body(db, call.id) != body
             number = _note(db, noted, body if differs else None)
         return Kept(call, is_new, number)
 
@@ -224,6 +226,11 @@ def _note(db: sqlite3.Connection, post: Post, body: bytes | None) -> int:
     if body is not None:
         db.execute("INSERT INTO bodies (post, call, body) VALUES (?, ?, ?)", (number, post.call, body))
     return number
+
+
+def _first_body(db: sqlite3.Connection, call: int) -> bytes:
+    found = db.execute("SELECT body FROM bodies WHERE call = ? ORDER BY post LIMIT 1", (call,)).fetchone()
+    return bytes(found[0])
 
 
 def _places(row: Mapping[str, Any]) -> str:

@@ -8,33 +8,35 @@ from dataclasses import dataclass
 
 from tuner_core.local.pages.timeline import Step, Timeline, ToolRun, Turn, Wait
 
-FIT_PX = 1034.0
+FIT_PX = 1022.0
 """Width of the whole call on a page of usual width."""
 
 MOST_ZOOM = 12
 
-_READABLE_PX_PER_S = 13.0
-_WIDEST_PX = 120_000.0
-_LETTER_PX = 6.7
+_READABLE_PX_PER_S = 20.0
+_WIDEST_PX = 300_000.0
+_LETTER_PX = 6.6
 _SMALL_LETTER_PX = 6.1
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _TICK_PX = 74.0
+_TICK_LABEL_PX = 44.0
+_TEXT_PAD_PX = 16.0
 _ROW_GAP_PX = 6.0
 _OPEN_PX = 26.0
 _MOST_ROWS = 6
 
 NODE_Y, NODE_H = 8, 22
-TURN_H, TOOL_H, TOOL_STEP = 32, 20, 24
+TURN_H, TOOL_H, TOOL_STEP = 40, 20, 24
 
 
 @dataclass(frozen=True, slots=True)
 class TurnBar:
-    """One turn: left edge, width, the words that fit, marks where words begin."""
+    """One turn: left edge, width, the lines of text that fit, marks where words begin."""
 
     turn: Turn
     x: float
     width: float
-    shown: str
+    shown: tuple[str, ...]
     marks: tuple[float, ...]
 
 
@@ -74,10 +76,10 @@ class StepBand:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark on the time axis."""
+    """A mark on the time axis; `label` is "" where there is no room for it."""
 
     x: float
-    ms: int
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,24 @@ def fitted(text: str, width: float, letter_px: float = _LETTER_PX) -> str:
     return f"{text[: room - 1].rstrip()}…" if room >= 4 else ""
 
 
+def wrapped(text: str, width: float) -> tuple[str, ...]:
+    """A text on two lines at most, broken between words, the second one cut to its room."""
+    room = int(width / _LETTER_PX)
+    words = text.split()
+    whole = " ".join(words)
+    if len(whole) <= room:
+        return (whole,) if whole else ()
+    first = ""
+    for word in words:
+        if len(first) + len(word) + bool(first) > room:
+            break
+        first = f"{first} {word}" if first else word
+    if not first:
+        cut = fitted(whole, width)
+        return (cut,) if cut else ()
+    return first, fitted(whole[len(first) + 1 :], width) or "…"
+
+
 def _px(value: float) -> float:
     return round(value, 1)
 
@@ -159,8 +179,7 @@ def _px(value: float) -> float:
 def _turn_bar(turn: Turn, scale: float) -> TurnBar:
     x, width = turn.start_ms * scale, max((turn.end_ms - turn.start_ms) * scale, 3.0)
     marks = tuple(_px(at * scale) for at, _ in turn.words if at > turn.start_ms) if scale > 0.03 else ()
-    shown = fitted(turn.text.replace("\n", " "), width - 16)
-    return TurnBar(turn, _px(x), _px(width), shown, marks)
+    return TurnBar(turn, _px(x), _px(width), wrapped(turn.text, width - _TEXT_PAD_PX), marks)
 
 
 def _tool_bars(runs: Sequence[ToolRun], scale: float, width: float) -> tuple[ToolBar, ...]:
@@ -219,4 +238,13 @@ def _ticks(length_ms: int, scale: float) -> tuple[Tick, ...]:
         (step for step in _STEPS_S if step * 1000 * scale >= _TICK_PX), math.ceil(length_ms / 12_000)
     )
     step = step_s * 1000
-    return tuple(Tick(_px(at * scale), at) for at in range(0, length_ms + 1, step))
+    width = length_ms * scale
+    return tuple(
+        Tick(_px(at * scale), _minutes(at) if at * scale < width - _TICK_LABEL_PX else "")
+        for at in range(0, length_ms + 1, step)
+    )
+
+
+def _minutes(ms: int) -> str:
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -187,10 +187,16 @@ document.addEventListener("focusin", (event) => {
   const bar = event.target.closest("#strip .bar");
   if (!bar || !bar.matches(":focus-visible")) return;
   bar.scrollIntoView({ block: "nearest", inline: "nearest" });
-  const box = bar.querySelector("rect").getBoundingClientRect();
-  openCard(bar, box.left + box.width / 2, null);
+  openAtFocus();
   light(bar.dataset.turn);
 });
+
+function openAtFocus() {
+  const bar = document.querySelector("#strip .bar:focus-visible");
+  if (!bar) { closeCard(); return; }
+  const box = bar.querySelector("rect").getBoundingClientRect();
+  openCard(bar, box.left + box.width / 2, null);
+}
 document.addEventListener("focusout", closeCard);
 
 document.addEventListener("keydown", (event) => {
@@ -204,11 +210,12 @@ document.addEventListener("keydown", (event) => {
   if (!step) return;
   event.preventDefault();
   const all = bars(), here = all.indexOf(event.target.closest(".bar"));
-  const next = here < 0 ? all[step > 0 ? 0 : all.length - 1] : all[here + step];
+  const shown = all.filter((bar) => left(bar) >= strip.scrollLeft && left(bar) < strip.scrollLeft + strip.clientWidth);
+  const next = here < 0 ? shown.at(step > 0 ? 0 : -1) ?? all[0] : all[here + step];
   next?.focus({ focusVisible: true });
 });
 
-document.addEventListener("scroll", (event) => { if (event.target === $("strip")) { drawWindow(); closeCard(); } }, true);
+document.addEventListener("scroll", (event) => { if (event.target === $("strip")) { drawWindow(); openAtFocus(); } }, true);
 window.addEventListener("resize", drawWindow);
 drawWindow();
 listen();
