@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from tuner_core.local.likeness import overlap, pair_calls, pair_refusals
-from tuner_core.local.reasons import warning_for, why_unlinked
+from tuner_core.local.reasons import Remedy, remedy_for, warning_for, why_unlinked
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 LinkedBy = Literal["sip_call_id", "correlation_id", "recipient"]
@@ -113,7 +113,9 @@ def _by_value(rows: Iterable[Row], key: Callable[[Row], str | None]) -> dict[str
 
 def _linked(simulation: Simulation, by: LinkedBy, call: PostedCall, twins: Sequence[PostedCall]) -> Link:
     words = next(words for rule, words, _ in _RULES if rule == by)
-    return Link(True, f"linked by {words}", by, call, warning_for(simulation, by, call, twins))
+    warning = warning_for(simulation, by, call, twins)
+    remedy = remedy_for(call.sip_call_id) if warning else Remedy()
+    return Link(True, f"linked by {words}", by, call, warning, fix=remedy.fix, howto=remedy.howto)
 
 
 def _unlinked(
@@ -124,4 +126,5 @@ def _unlinked(
 ) -> Link:
     later = sum(call.received_at >= simulation.started_at for call in spare)
     reason = why_unlinked(simulation, candidate, unnamed=later, refusal=refused.get(simulation.sip_call_id))
-    return Link(False, f"not linked: {reason}", candidate=candidate)
+    remedy = remedy_for(candidate.sip_call_id, candidate.call_id) if candidate is not None else Remedy()
+    return Link(False, f"not linked: {reason}", candidate=candidate, fix=remedy.fix, howto=remedy.howto)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tuner_core.identity.carrier_ids import recognise
+from tuner_core.identity.registry import providers
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 _SHOWN = 40
@@ -62,10 +64,31 @@ def warning_for(simulation: Simulation, by: str, call: PostedCall, twins: Sequen
     return _wrong_call_id(simulation, call.sip_call_id)
 
 
-def howto_of(value: str) -> str:
-    """Name the page of the documentation on the provider whose own id `value` is, "" for no such id."""
-    carrier = recognise(value) if value else None
-    return f"docs/howto/{carrier.provider}.md" if carrier is not None else ""
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to set up at the provider that a call came through.
+
+    Attributes:
+        fix: one sentence, "" where the provider is not known.
+        howto: the page of the documentation on that provider, by name.
+    """
+
+    fix: str = ""
+    howto: str = ""
+
+
+def remedy_for(*ids: str | None) -> Remedy:
+    """Say what to set up so that the SIP Call-ID arrives, where one of the ids tells the provider.
+
+    Args:
+        ids: what was posted as `sip_call_id`, the `call_id` and the like; the first that is a provider's own counts.
+    """
+    carrier = next((found for value in ids if value and (found := recognise(value))), None)
+    if carrier is None:
+        return Remedy()
+    known = next((provider for provider in providers() if provider.name == carrier.provider), None)
+    fix = f"{known.fix[:1].upper()}{known.fix[1:]}." if known is not None else ""
+    return Remedy(fix, f"docs/howto/{carrier.provider}.md")
 
 
 def shown(value: str) -> str:

@@ -79,6 +79,8 @@ class LocalTuner:
         if faults is not None:
             dice = FaultDice(parse_faults(faults), secrets.randbelow(10**6) if seed is None else seed)
         forwarder = Forwarder(forward_to, timeout_s=forward_timeout_s) if forward_to is not None else None
+        self.forward_to = forwarder.base_url if forwarder is not None else None
+        self.faults = dice.faults if dice is not None else ()
         self.seed = dice.seed if dice is not None else None
         local_only = is_loopback(host)
         self.api_key = api_key or (DEFAULT_API_KEY if local_only else f"tr_api_{secrets.token_urlsafe(24)}")
@@ -113,6 +115,7 @@ class LocalTuner:
             access_log=False,
             lifespan="off",
             ws="none",
+            proxy_headers=False,
             timeout_graceful_shutdown=2,
         )
         self._server = _Server(config, app.state.closing, forwarder)
@@ -125,7 +128,12 @@ class LocalTuner:
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def environment(self, agent_id: str = "local-agent") -> dict[str, str]:
-        """Give the environment variables that point an agent at this Tuner."""
+        """Give the environment variables that point an agent at this Tuner; all others stay as they are.
+
+        One that forwards takes the agent's own key, workspace and agent id.
+        """
+        if self.forward_to is not None:
+            return {"TUNER_BASE_URL": self.base_url}
         return {
             "TUNER_BASE_URL": self.base_url,
             "TUNER_API_KEY": self.api_key,

@@ -28,6 +28,8 @@ class LinkedSimulation:
             "by": link.by,
             "reason": link.reason,
             "warning": link.warning,
+            "fix": link.fix,
+            "howto": link.howto,
             "call": asdict(link.call) if link.call else None,
             "candidate": asdict(link.candidate) if link.candidate else None,
         }

@@ -17,7 +17,7 @@ from tuner_core.local.pages.assets import ASSETS
 from tuner_core.local.pages.drawing import draw
 from tuner_core.local.pages.render import render
 from tuner_core.local.pages.timeline import timeline_of
-from tuner_core.local.reasons import howto_of
+from tuner_core.local.reasons import remedy_for
 from tuner_core.local.search import (
     explain,
     fault_counts,
@@ -85,6 +85,7 @@ class Pages:
             amiss=page_of_posts(self._store, query, amiss=True, rows=_LATEST_AMISS),
             simulations=page_of_simulations(self._views, query).rows[:_FOUND_BESIDE] if query else (),
             explained=explain(self._views, query),
+            remedy=remedy_for(query),
             here="calls",
         )
 
@@ -109,7 +110,7 @@ class Pages:
             dry=dry_run(body),
             aside=_kept_aside(document or {}),
             advice=advice_for(row.call.sip_call_id) if row.call.sip_call_id else None,
-            howto=howto_of(row.call.sip_call_id or ""),
+            remedy=remedy_for(row.call.sip_call_id),
             raw=json.dumps(document, indent=2, ensure_ascii=False),
             here="calls",
         )
