@@ -7,11 +7,13 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from tuner_core.local.server import LocalTuner
+from tuner_core.testing import LocalTuner
 
 QUERY = {"workspace_id": "7", "agent_remote_identifier": "frontdesk"}
 KEY = "tr_api_of_the_test"
 START = 1_760_000_000
+
+pytestmark = pytest.mark.local_tuner(api_key=KEY, workspace_id=7, agents=["frontdesk"])
 
 
 def body(call_id: str = "c-81", **changes: Any) -> dict[str, Any]:
@@ -27,14 +29,8 @@ def body(call_id: str = "c-81", **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def tuner() -> Iterator[LocalTuner]:
-    with LocalTuner(api_key=KEY, workspace_id=7, agents=["frontdesk"]) as running:
-        yield running
-
-
-@pytest.fixture
-def http(tuner: LocalTuner) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=tuner.base_url, headers={"Authorization": f"Bearer {KEY}"}) as client:
+def http(local_tuner: LocalTuner) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=local_tuner.base_url, headers={"Authorization": f"Bearer {KEY}"}) as client:
         yield client
 
 
@@ -62,16 +58,10 @@ def test_a_duplicate_is_answered_with_200_and_the_first_post_is_kept(http: httpx
     assert "call_status" not in http.get(f"/local/calls/{row['id']}").json()["record"]
 
 
-def test_a_duplicate_may_be_answered_with_409() -> None:
-    with LocalTuner(duplicate_status=409) as tuner:
-        query = {"workspace_id": "1", "agent_remote_identifier": "any"}
-        headers = {"Authorization": f"Bearer {tuner.api_key}"}
-        answers = [
-            httpx.post(f"{tuner.base_url}/api/v1/public/call", params=query, json=body(), headers=headers)
-            for _ in range(2)
-        ]
-        assert [answer.status_code for answer in answers] == [201, 409]
-        assert len(tuner.calls()) == 1
+@pytest.mark.local_tuner(api_key=KEY, workspace_id=7, duplicate_status=409)
+def test_a_duplicate_may_be_answered_with_409(local_tuner: LocalTuner, http: httpx.Client) -> None:
+    assert [post(http, body()).status_code for _ in range(2)] == [201, 409]
+    assert len(local_tuner.calls()) == 1
 
 
 @pytest.mark.parametrize(
@@ -215,11 +205,11 @@ def test_posts_at_the_same_time_make_one_call_each(duplicate_status: Literal[200
         assert [row.call.posts for row in tuner.calls()] == [3] * 20
 
 
-def test_stops_at_once_even_with_a_connection_left_open(tuner: LocalTuner, http: httpx.Client) -> None:
+def test_stops_at_once_even_with_a_connection_left_open(local_tuner: LocalTuner, http: httpx.Client) -> None:
     post(http, body())
     began = time.monotonic()
-    tuner.stop()
-    tuner.stop()
+    local_tuner.stop()
+    local_tuner.stop()
     assert time.monotonic() - began < 2
     with pytest.raises(httpx.TransportError):
         post(http, body())

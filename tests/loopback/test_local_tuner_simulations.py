@@ -8,22 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tuner_core.local.server import LocalTuner
+from tuner_core.testing import LocalTuner
 
 NOW = int(time.time()) - 60
 HOSTILE = "<script>alert('x')</script>"
 
 
 @pytest.fixture
-def tuner() -> Iterator[LocalTuner]:
-    with LocalTuner() as running:
-        yield running
-
-
-@pytest.fixture
-def http(tuner: LocalTuner) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {tuner.api_key}"}
-    with httpx.Client(base_url=tuner.base_url, headers=headers) as client:
+def http(local_tuner: LocalTuner) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {local_tuner.api_key}"}
+    with httpx.Client(base_url=local_tuner.base_url, headers=headers) as client:
         yield client
 
 
