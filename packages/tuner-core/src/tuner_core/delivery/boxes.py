@@ -18,6 +18,7 @@ from tuner_core.delivery.recovery import rebuilt
 from tuner_core.errors import OutboxError
 from tuner_core.outbox.parcels import Checkpoint, Destination, OutboxStatus, Parcel, Stored
 from tuner_core.outbox.store import Outbox
+from tuner_core.recordings.recording import Recording
 from tuner_core.redaction import Redaction
 from tuner_core.repair.record import Conformed, conform_call_id
 from tuner_core.repair.values import Repairs
@@ -48,21 +49,15 @@ class Boxes:
         if self._fallback is not None:
             yield self._fallback
 
-    def store(self, conformed: Conformed) -> tuple[Outbox, Stored]:
+    def store(self, conformed: Conformed, recording: Recording | None = None) -> tuple[Outbox, Stored]:
         """Into the outbox, or into memory when the disk will not take it: the call is sent in any case."""
-
-        def put(box: Outbox) -> Stored:
-            return box.put(
-                self._to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=time.time()
-            )
-
         try:
-            return self._box, put(self._box)
+            return self._box, store(self._box, self._to, conformed, recording)
         except OutboxError as error:
             logger.warning("call %s is kept in memory only: %s", conformed.call_id, error)
         if self._fallback is None:
             self._fallback = Outbox(None)
-        return self._fallback, put(self._fallback)
+        return self._fallback, store(self._fallback, self._to, conformed, recording)
 
     def note(self, news: Sequence[News]) -> None:
         """Append to the journals of running calls."""
@@ -147,6 +142,16 @@ class Boxes:
         if warning not in self._said:
             self._said.add(warning)
             logger.warning("%s", warning)
+
+
+def store(box: Outbox, to: Destination, conformed: Conformed, recording: Recording | None) -> Stored:
+    """Put a record, and the recording that follows it, into an outbox in one commit."""
+    now = time.time()
+    with box.changing():
+        if recording is not None:
+            path, delete_after = recording.path, recording.delete_after
+            box.uploads.hold(to, conformed.call_id, path, delete_after=delete_after, now=now)
+        return box.put(to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=now)
 
 
 def open_outbox(path: Path) -> Outbox:

@@ -123,13 +123,17 @@ class Courier:
         dispatch = Dispatch(
             self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
         )
-        leftovers = asyncio.create_task(dispatch.send_leftovers())
-        leftovers.add_done_callback(_say_if_broken)
+        leftovers = [
+            asyncio.create_task(work) for work in (dispatch.send_leftovers(), dispatch.send_recordings())
+        ]
+        for task in leftovers:
+            task.add_done_callback(_say_if_broken)
         try:
             await self._serve(dispatch)
         finally:
-            leftovers.cancel()
-            await asyncio.gather(leftovers, return_exceptions=True)
+            for task in leftovers:
+                task.cancel()
+            await asyncio.gather(*leftovers, return_exceptions=True)
             await dispatch.wind_up(self._stop_within_s or 0.0)
             await dispatch.close()
             self._end()

@@ -18,21 +18,23 @@ import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
-from tuner_core.delivery.boxes import open_outbox
+from tuner_core.delivery.boxes import open_outbox, store
 from tuner_core.delivery.courier import OWN_LANE, Courier
-from tuner_core.delivery.handover import Handover, News
+from tuner_core.delivery.handover import Handover, News, handover_of
 from tuner_core.delivery.sink import CallFacts, CallSink, DeliveryOutcome, DeliveryState
+from tuner_core.delivery.waiting import blocked, waited
 from tuner_core.errors import ConfigError, InvalidRecord, TunerError
 from tuner_core.events import CallEvent
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox.parcels import Destination, OutboxStatus
+from tuner_core.recordings.recording import Recording
+from tuner_core.recordings.source import WAIT_S, UrlSource
 from tuner_core.records import CallRecord
 from tuner_core.redaction import Redaction
-from tuner_core.repair.record import conform
 
 __all__ = ["CallSink", "Delivery", "DeliveryOutcome", "DeliveryState", "default_sink"]
 
@@ -44,8 +46,6 @@ _STORE_WITHIN_S = 2.0
 _EXIT_GRACE_S = 0.5
 _FORGOTTEN_GRACE_S = 30.0
 """Time for the tries of a delivery that nobody refers to any more."""
-
-_T = TypeVar("_T")
 
 
 class Delivery:
@@ -87,7 +87,13 @@ class Delivery:
         return f"<Delivery to {config.base_url} workspace {config.workspace_id} agent {config.agent_id!r}>"
 
     async def deliver(
-        self, record: CallRecord | Mapping[str, Any], *, deadline_s: float = 8.0
+        self,
+        record: CallRecord | Mapping[str, Any],
+        *,
+        deadline_s: float = 8.0,
+        recording: Recording | None = None,
+        recording_url: UrlSource = None,
+        url_wait_s: float = WAIT_S,
     ) -> DeliveryOutcome:
         """Store a record, send it, and wait for the answer at most `deadline_s` seconds. Never raises.
 
@@ -95,33 +101,50 @@ class Delivery:
         it, by the next one. Cancelling the wait does not stop the delivery. With a deadline of 0 the wait ends when
         the record is on disk.
 
+        A `recording` is stored with the record and uploaded once that is delivered, by this process or the next one.
+        A `recording_url` that is not known yet is waited for before the record is sent, because the API takes a
+        call's URL only once; the record is on disk meanwhile, and goes without the URL when the wait is over.
+
         Args:
             record: a `CallRecord`, or a mapping with the API's field names.
-            deadline_s: longest wait, in seconds.
+            deadline_s: longest wait, in seconds; for the recording too.
+            recording: a file to upload.
+            recording_url: where the recording can be fetched, or what will tell: a function, an awaitable, a future.
+            url_wait_s: longest wait for the URL, in seconds.
         """
         give_up_at = time.monotonic() + deadline_s
         try:
-            handover = Handover(record)
+            handover = handover_of(record, recording, recording_url, url_wait_s)
             self._submit(handover)
-            stored = await _waited(handover.stored, max(deadline_s, _STORE_WITHIN_S))
-            settled = await _waited(handover.settled, give_up_at - time.monotonic())
+            stored = await waited(handover.stored, max(deadline_s, _STORE_WITHIN_S))
+            settled = await waited(handover.settled, give_up_at - time.monotonic())
+            if handover.has_upload(settled):
+                await waited(handover.uploaded, give_up_at - time.monotonic())
         except Exception as error:
             return _failed(error)
-        return settled or _pending(stored, handover.problem)
+        return handover.told(settled or _pending(stored, handover.problem))
 
     def deliver_sync(
-        self, record: CallRecord | Mapping[str, Any], *, deadline_s: float = 8.0
+        self,
+        record: CallRecord | Mapping[str, Any],
+        *,
+        deadline_s: float = 8.0,
+        recording: Recording | None = None,
+        recording_url: UrlSource = None,
+        url_wait_s: float = WAIT_S,
     ) -> DeliveryOutcome:
         """As `deliver`, for code without an event loop; blocks the calling thread."""
         give_up_at = time.monotonic() + deadline_s
         try:
-            handover = Handover(record)
+            handover = handover_of(record, recording, recording_url, url_wait_s)
             self._submit(handover)
-            stored = _blocked(handover.stored, max(deadline_s, _STORE_WITHIN_S))
-            settled = _blocked(handover.settled, give_up_at - time.monotonic())
+            stored = blocked(handover.stored, max(deadline_s, _STORE_WITHIN_S))
+            settled = blocked(handover.settled, give_up_at - time.monotonic())
+            if handover.has_upload(settled):
+                blocked(handover.uploaded, give_up_at - time.monotonic())
         except Exception as error:
             return _failed(error)
-        return settled or _pending(stored, handover.problem)
+        return handover.told(settled or _pending(stored, handover.problem))
 
     def checkpoint(self, call_id: str, events: Sequence[CallEvent] = (), **facts: Unpack[CallFacts]) -> None:
         """Keep what has happened since the last checkpoint of a running call. Returns at once and never raises.
@@ -158,11 +181,11 @@ class Delivery:
         Raises:
             OutboxError: the outbox cannot be read, or the delivery was closed meanwhile.
         """
-        return await _waited(self._drained(), deadline_s)
+        return await waited(self._drained(), deadline_s)
 
     def drain_sync(self, *, deadline_s: float = 60.0) -> OutboxStatus | None:
         """As `drain`, for code without an event loop; blocks the calling thread."""
-        return _blocked(self._drained(), deadline_s)
+        return blocked(self._drained(), deadline_s)
 
     def close(self, *, deadline_s: float = 2.0) -> None:
         """Let what is being sent finish within `deadline_s` seconds, then stop; the rest stays on disk.
@@ -231,11 +254,11 @@ class Delivery:
 
     def _store_only(self, handover: Handover) -> None:
         """No thread can be started any more: put the record on disk for the next start."""
-        config, conformed = self._config, conform(handover.record, redaction=self._redaction)
+        config, conformed = self._config, handover.conformed(self._redaction)
         box = open_outbox(config.outbox_path)
         try:
             to = Destination(config.base_url, config.workspace_id, config.agent_id)
-            box.put(to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=time.time())
+            store(box, to, conformed, handover.recording)
             handover.stored.set_result(box.durable)
         finally:
             box.close()
@@ -298,36 +321,6 @@ def _failed(error: Exception) -> DeliveryOutcome:
         "a call was not handed over: %s", error if isinstance(error, TunerError) else type(error).__name__
     )
     return DeliveryOutcome("refused", detail=f"not handed over: {type(error).__name__}")
-
-
-async def _waited(source: Future[_T], timeout_s: float) -> _T | None:
-    """The result, or None when it does not come in time.
-
-    Unlike `asyncio.wrap_future`, a wait that is cancelled leaves the source alone, and a source that is done after
-    the loop was closed disturbs nobody.
-    """
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake(_: Future[_T]) -> None:
-        try:
-            loop.call_soon_threadsafe(done.set)
-        except RuntimeError:  # the loop was closed meanwhile
-            return
-
-    source.add_done_callback(wake)
-    try:
-        async with asyncio.timeout(max(timeout_s, 0.0)):
-            await done.wait()
-    except TimeoutError:
-        return source.result() if source.done() else None
-    return source.result()
-
-
-def _blocked(source: Future[_T], timeout_s: float) -> _T | None:
-    try:
-        return source.result(max(timeout_s, 0.0))
-    except TimeoutError:
-        return None
 
 
 _shared: dict[tuple[object, ...], Delivery] = {}

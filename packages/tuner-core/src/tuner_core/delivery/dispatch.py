@@ -12,8 +12,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -23,13 +24,13 @@ from tuner_core.config import TunerConfig
 from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.handover import Handover, News
 from tuner_core.delivery.sink import DeliveryOutcome
+from tuner_core.delivery.uploading import Uploading
 from tuner_core.errors import AuthenticationError, InvalidRecord, OutboxError, TransportError, TunerError
 from tuner_core.http import RetryPolicy, call_request
 from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel
 from tuner_core.outbox.store import LEASE_S, Outbox
 from tuner_core.records import Receipt
 from tuner_core.redaction import Redaction
-from tuner_core.repair.record import conform
 
 logger = logging.getLogger("tuner_core.delivery")
 
@@ -68,26 +69,34 @@ class Dispatch:
         self._senders = asyncio.Semaphore(_SENDERS)
         self._due = asyncio.Event()
         self._hope = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._uploading = Uploading(
+            self._boxes, self._to, retry=retry, post=self._post, settled=self._due.set
+        )
         self._doubtful = True
 
     def take(self, handover: Handover) -> None:
         """Store a record and start its lane."""
         try:
-            conformed = conform(handover.record, redaction=self._redaction)
+            conformed = handover.conformed(self._redaction)
         except InvalidRecord as error:
             logger.error("a call was not accepted: %s", error)
             handover.settle(DeliveryOutcome("refused", detail=str(error)))
             return
         if conformed.repairs:
             logger.info("call %s was repaired: %s", conformed.call_id, "; ".join(conformed.repairs))
-        box, stored = self._boxes.store(conformed)
+        box, stored = self._boxes.store(conformed, handover.recording)
         handover.stored.set_result(box.durable)
+        if handover.recording is not None:
+            self._uploading.watch(box, conformed.call_id, handover.uploaded)
         if stored.state == "delivered":
             receipt = Receipt(conformed.call_id, stored.tuner_id, is_new=False, repairs=conformed.repairs)
+            if handover.recording is not None:
+                self._uploading.resume(box, conformed)
             handover.settle(DeliveryOutcome("delivered", receipt, "it had been delivered before"))
         elif stored.parcel is not None:
             self._watched[box, self._to, conformed.call_id] = [handover]
-            self._follow(self._carry(box, stored.parcel))
+            self._follow(self._carry(box, stored.parcel, handover))
         elif stored.held_here:
             self._watched.setdefault((box, self._to, conformed.call_id), []).append(handover)
         else:
@@ -100,6 +109,7 @@ class Dispatch:
     def drain(self, done: Future[OutboxStatus]) -> None:
         """Send what is pending without waiting for its turn; answer `done` when nothing is pending any more."""
         self._drains.append(done)
+        self._uploading.drain(hurry=True)
         self._due.set()
         self._hope.set()
 
@@ -127,13 +137,22 @@ class Dispatch:
                 if await self._paused(min(pause, _LOOK_AGAIN_S) if self._drains else pause):
                     failures = 0
 
+    async def send_recordings(self) -> None:
+        """Upload recordings that no lane carries, until cancelled."""
+        await self._uploading.send_leftovers()
+
     async def wind_up(self, deadline_s: float) -> None:
         """Let lanes end within `deadline_s` seconds, stop the rest and give its leases back."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + deadline_s
+        # Who waits for a recording's URL still has time to be sent without it.
+        loop.call_later(deadline_s / 2, self._hurry.set)
         if self._lanes:
             await asyncio.wait(self._lanes, timeout=deadline_s)
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
+        await self._uploading.wind_up(max(give_up_at - loop.time(), 0.0))
         for handover in [one for watching in self._watched.values() for one in watching]:
             handover.settle(DeliveryOutcome("pending", detail="stored; this process stopped sending"))
         for drain in self._drains:
@@ -154,11 +173,28 @@ class Dispatch:
         self._lanes.discard(task)
         self._due.set()
 
-    async def _carry(self, box: Outbox, parcel: Parcel) -> None:
+    async def _with_url(self, box: Outbox, parcel: Parcel, handover: Handover) -> Parcel:
+        """The record once its recording's URL is known, as it is when the wait for that is over."""
+        late = handover.late_url
+        if late is None:
+            return parcel
+
+        def keep() -> None:
+            self._boxes.guarded(lambda: box.extend(parcel, now=time.time()), None)
+
+        if await late.wait(keep=keep, hurry=self._hurry):
+            conformed = handover.conformed(self._redaction)
+            parcel = replace(parcel, body=conformed.body(), repairs=conformed.repairs)
+            self._boxes.guarded(lambda: box.amend(parcel), None)
+        keep()
+        return parcel
+
+    async def _carry(self, box: Outbox, parcel: Parcel, handover: Handover) -> None:
         """A lane: try, wait, try again; after the last try the record waits with the others."""
-        attempt, wait, leased_at = 1, 0.0, time.time()
+        attempt, wait = 1, 0.0
         error: TunerError | None = None
         try:
+            parcel, leased_at = await self._with_url(box, parcel, handover), time.time()
             while True:
                 error = await self._try(box, parcel, leased_at=leased_at, own=True, renew=attempt > 1)
                 if error is None:
@@ -234,10 +270,17 @@ class Dispatch:
     def _delivered(self, box: Outbox, parcel: Parcel, receipt: Receipt) -> None:
         logger.info("call %s delivered%s", parcel.call_id, "" if receipt.is_new else ", Tuner had it already")
         now = time.time()
-        self._boxes.guarded(
-            lambda: box.mark_delivered(parcel, tuner_id=receipt.id, is_new=receipt.is_new, now=now), None
-        )
+
+        def mark() -> Callable[[], None]:
+            with box.changing(durable=False):
+                upload = self._uploading.begin(box, parcel, receipt)
+                box.mark_delivered(parcel, tuner_id=receipt.id, is_new=receipt.is_new, now=now)
+            return upload
+
+        upload = self._boxes.guarded(mark, None)
         self._settle(box, parcel, DeliveryOutcome("delivered", receipt))
+        if upload is not None:
+            upload()
         self._hope.set()
 
     def _refused(self, box: Outbox, parcel: Parcel, error: TunerError) -> None:
@@ -263,7 +306,7 @@ class Dispatch:
 
     async def _wait_until_due(self) -> None:
         due = self._boxes.next_due()
-        if due is None:
+        if due is None and self._uploading.next_due() is None:
             self._answer_drains()
         # Who drains wants to know soon what other processes, which cannot wake this one, have sent.
         longest = _SHORTEST_WAIT_S if self._drains else _LOOK_AGAIN_S
@@ -272,6 +315,7 @@ class Dispatch:
 
     def _answer_drains(self) -> None:
         drains, self._drains = self._drains, []
+        self._uploading.drain(hurry=False)
         for drain in drains:
             try:
                 drain.set_result(self._boxes.status())

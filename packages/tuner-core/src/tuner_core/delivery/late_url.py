@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from tuner_core.recordings.source import UrlSource, known_url, url_future
+from tuner_core.records import CallRecord
 
 _RENEW_EVERY_S = 20.0
 
@@ -56,12 +58,26 @@ class LateUrl:
         finally:
             for wait in waits:
                 wait.cancel()
-        return self._result()
+        return self.known()
 
-    def _result(self) -> str | None:
+    def known(self) -> str | None:
+        """The URL when it is known by now."""
         if not self.url.done() or self.url.cancelled() or self.url.exception() is not None:
             return None
         return self.url.result()
+
+
+def with_url(record: CallRecord | Mapping[str, Any], url: str | None) -> CallRecord | Mapping[str, Any]:
+    """The record with a recording's URL, unless there is none."""
+    if url is None:
+        return record
+    if isinstance(record, CallRecord):
+        return record.model_copy(update={"recording_url": url})
+    # What is neither is told by `conform`.
+    given: Any = record
+    return (
+        {**cast("Mapping[str, Any]", given), "recording_url": url} if isinstance(given, Mapping) else record
+    )
 
 
 def late_url(source: UrlSource, wait_s: float) -> LateUrl:

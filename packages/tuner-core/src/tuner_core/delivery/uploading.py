@@ -21,6 +21,7 @@ from typing import Any, Literal
 import httpx
 
 from tuner_core.delivery.boxes import Boxes
+from tuner_core.delivery.handover import Uploaded
 from tuner_core.delivery.sink import RecordingState
 from tuner_core.errors import AuthenticationError, TunerError, UploadError
 from tuner_core.http import RetryPolicy
@@ -30,6 +31,7 @@ from tuner_core.outbox.uploads import LEASE_S, NO_TARGET, Upload
 from tuner_core.recordings.next_step import next_step
 from tuner_core.recordings.send import upload_once
 from tuner_core.records import Receipt
+from tuner_core.repair.record import Conformed
 
 logger = logging.getLogger("tuner_core.recordings")
 
@@ -42,9 +44,6 @@ GIVE_UP_AFTER_S = 7 * 24 * 3600.0
 _AT_ONCE = 2
 _LOOK_AGAIN_S = 5.0
 _SHORTEST_WAIT_S = 0.1
-
-Uploaded = tuple[RecordingState, str]
-"""What became of an upload, and why."""
 
 
 class Uploading:
@@ -79,9 +78,19 @@ class Uploading:
         self._due = asyncio.Event()
         self.hurry = False
 
-    def watch(self, box: Outbox, to: Destination, call_id: str, done: Future[Uploaded]) -> None:
+    def watch(self, box: Outbox, call_id: str, done: Future[Uploaded]) -> None:
         """Answer `done` when the upload of a call is settled, or this process gives up on it."""
-        self._watched.setdefault((box, to, call_id), []).append(done)
+        self._watched.setdefault((box, self._to, call_id), []).append(done)
+
+    def resume(self, box: Outbox, conformed: Conformed) -> None:
+        """A call that had been delivered was handed over again with a recording: upload that, unless it is done."""
+        call_id, to = conformed.call_id, self._to
+        parcel = Parcel(to, call_id, conformed.body(), (), 1)
+        known = Receipt(call_id, None, is_new=False)
+        self._boxes.guarded(lambda: self.begin(box, parcel, known, body=parcel.body), lambda: None)()
+        state = self._boxes.guarded(lambda: box.uploads.state_of(to, call_id), None)
+        if state is not None and state[0] == "uploaded":
+            self._tell(box, to, call_id, "uploaded", "it had been uploaded before")
 
     def begin(
         self, box: Outbox, parcel: Parcel, receipt: Receipt, *, body: bytes | None = None
@@ -129,10 +138,11 @@ class Uploading:
         ]
         return min((due for due in dues if due is not None), default=None)
 
-    def drain(self) -> None:
-        """Do not wait for anything's turn from now on."""
-        self.hurry = True
-        self._due.set()
+    def drain(self, *, hurry: bool) -> None:
+        """Wait for nothing's turn while somebody drains."""
+        self.hurry = hurry
+        if hurry:
+            self._due.set()
 
     async def wind_up(self, deadline_s: float) -> None:
         """Let uploads end within `deadline_s` seconds, stop the rest and give their leases back."""
@@ -141,8 +151,8 @@ class Uploading:
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
-        for done in [one for watching in self._watched.values() for one in watching]:
-            _answer(done, "waiting", "this process stopped uploading")
+        for box, to, call_id in list(self._watched):
+            self._tell(box, to, call_id, "waiting", "this process stopped uploading")
         if self._http is not None:
             await self._http.aclose()
 
@@ -157,14 +167,12 @@ class Uploading:
         attempt, wait = 1, 0.0
         failed: tuple[Upload, TunerError] | None = None
         try:
-            while True:
-                failed = await self._try(box, upload)
-                if failed is None:
-                    return
-                upload = failed[0]
-                wait = self._retry.wait_s(attempt, failed[1], random.random())
+            while (failed := await self._try(box, upload)) is not None:
+                upload, error = failed
+                wait = self._retry.wait_s(attempt, error, random.random())
                 if attempt >= self._retry.max_attempts:
-                    break
+                    self._tell(box, upload.to, upload.call_id, "waiting", str(error))
+                    return
                 await asyncio.sleep(wait)
                 attempt += 1
         except asyncio.CancelledError:
@@ -173,8 +181,6 @@ class Uploading:
         finally:
             if failed is not None:
                 self._postpone(box, *failed, wait_s=wait)
-        for done in self._watched.pop((box, upload.to, upload.call_id), ()):
-            _answer(done, "waiting", str(failed[1]) if failed else "")
 
     async def _send_leftover(self, box: Outbox, upload: Upload) -> TunerError | None:
         try:
@@ -273,9 +279,13 @@ class Uploading:
             logger.info("recording of call %s uploaded", upload.call_id)
         now = time.time()
         self._boxes.guarded(lambda: box.uploads.settle(upload, state, detail=detail, now=now), None)
-        for done in self._watched.pop((box, upload.to, upload.call_id), ()):
-            _answer(done, state, detail)
+        self._tell(box, upload.to, upload.call_id, state, detail)
         self._on_settled()
+
+    def _tell(self, box: Outbox, to: Destination, call_id: str, state: RecordingState, detail: str) -> None:
+        for done in self._watched.pop((box, to, call_id), ()):
+            if not done.done():
+                done.set_result((state, detail))
 
     def _claimed(self, *, hurry: bool) -> list[tuple[Outbox, Upload]]:
         to, now = self._to, time.time()
@@ -295,11 +305,6 @@ class Uploading:
         longest = _SHORTEST_WAIT_S if self.hurry else _LOOK_AGAIN_S
         wait = longest if due is None else due - time.time()
         await _within(min(max(wait, _SHORTEST_WAIT_S), longest), self._due)
-
-
-def _answer(done: Future[Uploaded], state: RecordingState, detail: str) -> None:
-    if not done.done():
-        done.set_result((state, detail))
 
 
 async def _within(wait_s: float, event: asyncio.Event) -> None:
