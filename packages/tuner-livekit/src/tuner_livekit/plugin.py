@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
 
 from livekit.agents import AgentSession, JobContext
 
 from tuner_core.config import TunerConfig
-from tuner_core.costs import Cents, cost_of
 from tuner_core.delivery import CallFacts, CallSink, CheckpointSink, DeliveryOutcome, default_sink
 from tuner_core.errors import ConfigError
-from tuner_core.events import CallStarted, UsageReported
+from tuner_core.events import CallStarted
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
-from tuner_core.recordings import known_url
-from tuner_core.records import CallRecord
 from tuner_core.timeline import CallTimeline
 from tuner_livekit._call_ids import CallIds
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture
 from tuner_livekit._facts import KnownFacts
 from tuner_livekit._identity import CallerWatch
+from tuner_livekit._posting import CallCost, Posting, RecordingUrl
 
 logger = logging.getLogger("tuner_livekit")
-
-RecordingUrl: TypeAlias = str | Callable[[JobContext], "str | Awaitable[str | None] | None"]
 
 DEADLINE_S = 8.0
 """Longest wait in the job's shutdown: a worker that is closing kills the job 10 s after asking it to end."""
@@ -98,7 +93,7 @@ class TunerPlugin:
         caller_phone_number: str | None = None,
         recording_url: RecordingUrl | None = None,
         agent_version: int | str | None = None,
-        call_cost: Cents | Callable[[UsageReported], Cents | None] | None = None,
+        call_cost: CallCost | None = None,
         metadata: Mapping[str, Any] | None = None,
         config: TunerConfig | None = None,
         sink: CallSink | None = None,
@@ -113,9 +108,6 @@ class TunerPlugin:
             )
         self._session: Any = session
         self._ctx = ctx
-        self._recording_url = recording_url
-        self._call_cost = call_cost
-        self._deadline_s = deadline_s
         self._guard = Guard(logger, on_error=on_error, strict=strict)
         self._watch = CallerWatch(participant_identity, call_id_attribute)
         self._call_ids = CallIds(ctx, call_id)
@@ -137,11 +129,12 @@ class TunerPlugin:
         self._calls_told = 0
         self._room_left: Left | None = None
         self._crashed_at: float | None = None
-        self._deliveries: list[asyncio.Task[None]] = []
-        self._outcome: DeliveryOutcome | None = None
         # Made now, so that missing settings are told when the call begins, and what an earlier process left
         # goes out meanwhile.
         self._sink = sink or default_sink(config)
+        self._posting = Posting(
+            ctx, self._facts, self._sink, self._guard, recording_url, call_cost, deadline_s
+        )
         try:
             self._listen()
         except Exception as error:
@@ -160,7 +153,7 @@ class TunerPlugin:
     @property
     def outcome(self) -> DeliveryOutcome | None:
         """What became of the last record, None until its delivery was waited for."""
-        return self._outcome
+        return self._posting.outcome
 
     def describe(self, **facts: Unpack[CallFacts]) -> None:
         """Tell what the session does not show, at any time until the call is over; never raises.
@@ -292,8 +285,7 @@ class TunerPlugin:
         try:
             if self._run is not None and self._is_a_call(self._run, reason):
                 self._tell(at=time.time(), close_reason=None, failed_at=self._crashed_at, job_reason=reason)
-            if self._deliveries:
-                await asyncio.wait(self._deliveries, timeout=self._deadline_s)
+            await self._posting.wait()
         except Exception as error:
             self._guard.failed(error, "shutdown callback")
 
@@ -324,10 +316,11 @@ class TunerPlugin:
         fill(timeline, run, ended.at)
         timeline.apply(ended)
         self._told |= run.seen
+        if run.is_open and isinstance(self._sink, CheckpointSink):
+            self._sink.checkpoint(timeline.call_id, [ended])
         self._call_ids.over()
         self._facts.forget_told()
-        delivery = asyncio.get_running_loop().create_task(self._deliver(timeline), name="tuner_delivery")
-        self._deliveries.append(delivery)
+        self._posting.begin(timeline)
 
     def _fill(self, timeline: CallTimeline, run: SessionCapture, ended_at: float) -> None:
         for event in run.events(self._session.history.items, ended_at=ended_at, names=self._models()):
@@ -360,37 +353,6 @@ class TunerPlugin:
         if self._call_ids.begun > 1 or caller is None or caller.answered_at is None:
             return started_at
         return caller.answered_at
-
-    async def _deliver(self, timeline: CallTimeline) -> None:
-        try:
-            try:
-                url, deadline_s = await self._known_recording_url(), self._deadline_s
-            except asyncio.CancelledError:
-                # The loop is closing and waits for nobody: what matters now is that the record is on disk.
-                url, deadline_s = None, 0.0
-            record = self._record(timeline, url)
-            outcome = await self._sink.deliver(record, deadline_s=deadline_s)
-            self._outcome = outcome
-            if outcome.state != "delivered":
-                logger.warning("call %s is %s: %s", record.call_id, outcome.state, outcome.detail)
-        except Exception as error:
-            self._guard.failed(error, "delivery")
-
-    def _record(self, timeline: CallTimeline, recording_url: str | None) -> CallRecord:
-        facts = self._facts.known()
-        facts["recording_url"] = recording_url or facts.get("recording_url")
-        if facts.get("call_cost") is None:
-            failed = self._guard.failed
-            cost = cost_of(self._call_cost, timeline.usage, on_error=lambda error: failed(error, "call_cost"))
-            facts["call_cost"] = cost
-        return timeline.record(**facts)
-
-    async def _known_recording_url(self) -> str | None:
-        source, failed = self._recording_url, self._guard.failed
-        if source is None or isinstance(source, str):
-            return source
-        bound = functools.partial(source, self._ctx)
-        return await known_url(bound, on_error=lambda error: failed(error, "recording_url"))
 
 
 def _model_name(model: Any) -> str | None:
