@@ -20,12 +20,14 @@ from tuner_core.testing.scripted import (
     ScriptedTuner,
     Step,
 )
+from tuner_core.testing.storage import EXPIRED, ScriptedStorage, UploadTry
 from tuner_core.testing.unreliable import Overlap, UnreliableTuner
 
 if TYPE_CHECKING:
     from tuner_core.local.server import LocalTuner
 
 __all__ = [
+    "EXPIRED",
     "HALF",
     "HANG",
     "RESET",
@@ -36,9 +38,11 @@ __all__ = [
     "Overlap",
     "RateLimit",
     "Received",
+    "ScriptedStorage",
     "ScriptedTuner",
     "Step",
     "UnreliableTuner",
+    "UploadTry",
 ]
 
 

@@ -20,10 +20,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from tuner_core.testing.wire import reset_on_close
+
+if TYPE_CHECKING:
+    from tuner_core.testing.storage import ScriptedStorage
 
 
 class Misbehaviour(Enum):
@@ -73,16 +76,18 @@ class ScriptedTuner:
 
     Args:
         script: an answer for each request in turn; a bare number is a status.
+        recordings: takes recordings: an upload target of it is in the answer to a record that asks for one.
 
     Attributes:
         received: every request so far.
         stored: how often each `call_id` was stored as new: 1, unless something is very wrong.
     """
 
-    def __init__(self, *script: Step) -> None:
+    def __init__(self, *script: Step, recordings: ScriptedStorage | None = None) -> None:
         self.received: list[Received] = []
         self.stored: dict[str, int] = {}
         self._script = list(script)
+        self._recordings = recordings
         self._mutex = threading.Lock()
         self._closing = threading.Event()
         self._arrived = threading.Condition(self._mutex)
@@ -141,7 +146,7 @@ class ScriptedTuner:
             step = self._script.pop(0) if self._script else None
             taken = not isinstance(step, Answer) and step in (None, HALF, TAKE_AND_RESET, 200, 201)
             if taken:
-                natural = self._take(str(body.get("call_id")))
+                natural = self._take(str(body.get("call_id")), body.get("recording_file_extension"))
             else:
                 natural = Answer(step if isinstance(step, int) else 500, {"detail": "as the script says"})
             self._arrived.notify_all()
@@ -157,12 +162,15 @@ class ScriptedTuner:
         else:
             _send(request, natural)
 
-    def _take(self, call_id: str) -> Answer:
+    def _take(self, call_id: str, extension: str | None) -> Answer:
         is_new = call_id not in self.stored
         if is_new:
             self.stored[call_id] = 1
         number = list(self.stored).index(call_id) + 1
-        return Answer(201 if is_new else 200, {"id": number, "provider_call_id": call_id, "is_new": is_new})
+        body: dict[str, Any] = {"id": number, "provider_call_id": call_id, "is_new": is_new}
+        if extension and self._recordings is not None:
+            body["recording_upload"] = self._recordings.issue(call_id, extension)
+        return Answer(201 if is_new else 200, body)
 
 
 class _Server(ThreadingHTTPServer):
