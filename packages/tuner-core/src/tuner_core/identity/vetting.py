@@ -11,7 +11,8 @@ from tuner_core.identity.description import OwnId, Provider
 from tuner_core.identity.fields import Field, Fields
 from tuner_core.identity.forwarding.alphanumeric import MARKER, decode_alphanumeric
 
-_CALL_ID = re.compile(r"[^\s\x00-\x1f\x7f<>,;]{1,256}")
+_CALL_ID = re.compile(r"(?!<.*>$)[^\s\x00-\x1f\x7f,;]{1,256}")
+"""Call-IDs may hold angle brackets (RFC 3261 §25.1), but what stands between two is an address."""
 _CORRELATION = re.compile(r"[0-9a-fA-F]{32}|[A-Za-z2-7]{26}")
 _TELEPHONE_NUMBER = re.compile(r"\+?[0-9]{5,15}")
 _UNFILLED = re.compile(
@@ -75,10 +76,12 @@ class Vetting:
             forwarded: True when somebody put it there under a name like `SipCallId`, False when it stands where
                 the provider itself shows the Call-ID.
         """
-        value = self.decoded(text) if forwarded else self._unquoted(text)
+        # A forwarded value may stand where the provider's own would: Twilio names both SipCallId.
+        may_be_encoded = forwarded or not self.literal
+        value = self.decoded(text) if may_be_encoded else self._unquoted(text)
         if _UNFILLED.fullmatch(value):
             return Verdict(problem="it is a placeholder that was never filled in")
-        if forwarded and value.lower().startswith(MARKER):
+        if may_be_encoded and value.lower().startswith(MARKER):
             return Verdict(problem="its encoding was damaged on the way")
         if value.startswith("+") and _TELEPHONE_NUMBER.fullmatch(value):
             return Verdict(problem="it is a telephone number")

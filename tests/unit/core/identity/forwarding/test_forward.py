@@ -10,10 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from xml.etree.ElementTree import fromstring
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tuner_core.errors import ConfigError
+from tuner_core.identity import resolve
 from tuner_core.identity.forwarding import (
     decode_alphanumeric,
     extra_headers,
@@ -25,6 +26,7 @@ from tuner_core.identity.forwarding import (
     stream_url,
     streaming_start,
 )
+from tuner_core.identity.headers import from_sip_headers
 from tuner_core.identity.model import SipIdentity
 
 URL = "wss://agent.example.com/media?lang=en&x=1"
@@ -36,6 +38,10 @@ PROVIDERS = ("twilio", "cloudonix", "texml", "telnyx", "plivo", "vobiz", "exotel
 _WORD = st.text(string.ascii_letters + string.digits + "-.!%*_+`'~()<>:\\\"/[]?{}", min_size=1, max_size=60)
 CALL_IDS = st.one_of(_WORD, st.builds("{}@{}".format, _WORD, _WORD))
 """RFC 3261 §25.1: callid = word [ "@" word ]."""
+
+UUID = "2c7e1f0a-5d3b-4c8e-9f10-8a7b6c5d4e3f"
+RESOLVED_AS = {"cloudonix": "twilio"}
+"""Cloudonix documents no start message of its own: its documents follow TwiML."""
 
 LIMITED_TO = {"exotel": 120}
 """Characters of a Call-ID that surely fit beside a correlation id where the provider's limit is tight."""
@@ -70,21 +76,51 @@ def carried(provider: str, body: str) -> dict[str, str]:
 
 
 def read(provider: str, body: str) -> tuple[str | None, str | None]:
-    values = {name.replace("-", "").lower(): value for name, value in carried(provider, body).items()}
-    if provider in {"plivo", "vobiz", "exotel"}:
-        values = {name: decode_alphanumeric(value) for name, value in values.items()}
+    values = {
+        name.replace("-", "").lower(): decode_alphanumeric(value)
+        for name, value in carried(provider, body).items()
+    }
     return values.get("sipcallid"), values.get("xcorrelationid")
 
 
+def started(provider: str, body: str) -> dict[str, Any]:
+    """The websocket's first message, in the form that the provider documents."""
+    values = carried(provider, body)
+    if provider in {"twilio", "cloudonix"}:
+        ids = {"streamSid": "MZ" + "1" * 32, "accountSid": "AC" + "2" * 32, "callSid": "CA" + "3" * 32}
+        return {"event": "start", "sequenceNumber": "1", "start": {**ids, "customParameters": values}}
+    if provider in {"telnyx", "texml"}:
+        own: Any = [{"name": name, "value": value} for name, value in values.items()]
+        start = {"call_control_id": "v3:MdI91X4lWFEs7IgbBEOT9M4AigoY08M0WWZFISt1Yw2axZ", "user_id": UUID}
+        return {"event": "start", "stream_id": UUID, "start": {**start, "custom_parameters": own}}
+    if provider in {"plivo", "vobiz"}:
+        account = "500042" if provider == "vobiz" else "MAXXXXXXXXXXXXXXXXXX"
+        headers = ",".join(f"{name}={value}" for name, value in values.items())
+        start = {"callId": UUID, "streamId": UUID, "accountId": account, "tracks": ["inbound"]}
+        return {"event": "start", "sequenceNumber": 1, "start": start, "extra_headers": headers}
+    if provider == "exotel":
+        start = {"stream_sid": "6f048d2e", "call_sid": "4" * 32, "custom_parameters": values}
+        return {"event": "start", "stream_sid": "6f048d2e", "start": start}
+    if provider == "jambonz":
+        return {"callSid": UUID, "sampleRate": 8000, "mixType": "mono", "direction": "inbound", **values}
+    return {"event": "websocket:connected", "content-type": "audio/l16;rate=16000", **values}
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(call_id=CALL_IDS, correlation_id=st.one_of(st.none(), st.just(CORRELATION_ID)))
 def test_every_legal_call_id_arrives(provider: str, call_id: str, correlation_id: str | None):
-    call_id = call_id[: LIMITED_TO.get(provider)]
-    identity = SipIdentity(sip_call_id=call_id, correlation_id=correlation_id)
-    forwarded = forward(identity, url="wss://agent.example.com/media", provider=provider)
-    assert read(provider, forwarded.body) == (call_id, correlation_id)
+    """From the headers of the INVITE, over webhook and websocket, to the record."""
+    headers = {"Call-ID": call_id[: LIMITED_TO.get(provider)], "X-Correlation-Id": correlation_id}
+    at_webhook = from_sip_headers(headers)
+    assume(at_webhook.sip_call_id)
+    forwarded = forward(at_webhook, url="wss://agent.example.com/media", provider=provider)
     assert forwarded.left_out == ()
+    for named in ("auto", RESOLVED_AS.get(provider, provider)):
+        at_websocket = resolve(json.dumps(started(provider, forwarded.body)), named)
+        assert at_websocket.sip_call_id == headers["Call-ID"]
+        assert at_websocket.correlation_id == correlation_id
+        assert at_websocket.warnings == ()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

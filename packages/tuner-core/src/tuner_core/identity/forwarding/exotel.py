@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from tuner_core.identity.forwarding.alphanumeric import encode_alphanumeric
-from tuner_core.identity.forwarding.parameters import ALPHANUMERIC_NAMES, fitting, forwarded_parameters
+from tuner_core.identity.forwarding.parameters import ALPHANUMERIC_NAMES, fitting, linking_values
 from tuner_core.identity.model import SipIdentity
 
 MAX_PAIRS = 3
@@ -31,7 +31,7 @@ def stream_url(identity: SipIdentity, url: str) -> tuple[str, tuple[str, ...]]:
         pairs = [*counted, *_pairs(chosen)]
         return len(pairs) <= MAX_PAIRS and len("&".join(pairs)) <= MAX_CHARACTERS
 
-    kept, left_out = fitting(forwarded_parameters(identity), fits)
+    kept, left_out = fitting(linking_values(identity), fits)
     query = "&".join([*own, *_pairs(kept)])
     return urlunsplit(parts._replace(query=query)), left_out
 

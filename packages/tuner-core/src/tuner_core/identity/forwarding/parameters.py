@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from tuner_core.identity.forwarding.alphanumeric import MARKER, encode_alphanumeric
 from tuner_core.identity.model import SipIdentity
 
 SIP_CALL_ID = "SipCallId"
@@ -37,8 +38,14 @@ class Forwarded:
 def forwarded_parameters(identity: SipIdentity) -> dict[str, str]:
     """Name to value of all that links the call; empty when nothing is known.
 
-    For building a provider's document with its own SDK: pass each pair as a custom parameter.
+    For building a provider's document with its own SDK: pass each pair as a custom parameter. A Call-ID goes as it
+    is, but for one that a reader may take for escaped text: that goes encoded, and `resolve` decodes it.
     """
+    return {name: _unmistakable(value) for name, value in linking_values(identity).items()}
+
+
+def linking_values(identity: SipIdentity) -> dict[str, str]:
+    """Name to value of all that links the call, as it is."""
     values = {SIP_CALL_ID: identity.sip_call_id, CORRELATION_ID: identity.correlation_id}
     return {name: value for name, value in values.items() if value and _can_travel(value)}
 
@@ -51,6 +58,11 @@ def fitting(
     choices = [dict(parameters), *({name: value} for name, value in parameters.items())]
     kept = next((choice for choice in choices if fits(choice)), none)
     return kept, tuple(name for name in parameters if name not in kept)
+
+
+def _unmistakable(value: str) -> str:
+    mistakable = "%" in value or value.startswith(("{", "[", '"')) or value.lower().startswith(MARKER)
+    return encode_alphanumeric(value) if mistakable else value
 
 
 def _can_travel(value: str) -> bool:

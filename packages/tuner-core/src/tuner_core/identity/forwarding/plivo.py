@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tuner_core.identity.forwarding.alphanumeric import encode_alphanumeric
-from tuner_core.identity.forwarding.parameters import ALPHANUMERIC_NAMES, fitting, forwarded_parameters
+from tuner_core.identity.forwarding.parameters import ALPHANUMERIC_NAMES, fitting, linking_values
 from tuner_core.identity.forwarding.twiml import DECLARATION
 from tuner_core.identity.model import SipIdentity
 
@@ -22,7 +22,7 @@ STREAM_ATTRIBUTES = {"bidirectional": "true", "keepCallAlive": "true"}
 
 def extra_headers(identity: SipIdentity) -> tuple[str, tuple[str, ...]]:
     """The attribute's value, `SipCallId=…,XCorrelationId=…`, and the names of what did not fit."""
-    kept, left_out = fitting(forwarded_parameters(identity), lambda chosen: len(_join(chosen)) <= MAX_BYTES)
+    kept, left_out = fitting(linking_values(identity), lambda chosen: len(_join(chosen)) <= MAX_BYTES)
     return _join(kept), left_out
 
 
