@@ -1,4 +1,4 @@
-"""Webhook and websocket in different processes, with a real redis-server between them."""
+"""What workers share: pending calls, and signatures that were seen, with a real redis-server between them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import redis
 from tuner_core.errors import ConfigError
 from tuner_core.identity.model import SipIdentity
 from tuner_core.identity.pending_redis import RedisPendingCalls
+from tuner_core.webhooks import SeenInRedis, WebhookRefused, WebhookRequest, exotel
 
 IDENTITY = SipIdentity(
     sip_call_id="a84b4c76e66710@pc33.example.com",
@@ -76,6 +77,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 TAKER = """
 import sys
 from tuner_core.identity.pending_redis import RedisPendingCalls
+from tuner_core.webhooks import SeenInRedis, WebhookRefused, WebhookRequest, exotel
 calls = RedisPendingCalls(sys.argv[1])
 print(calls.take(sys.argv[2], wait_s=20), flush=True)
 """
@@ -172,3 +174,36 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ConfigError, match=r"pip install 'tuner-core\[redis\]'"):
         RedisPendingCalls("redis://localhost")
+
+
+WEBHOOK = WebhookRequest("GET", "/voice?CallSid=1&token=t", {}, client_ip="192.0.2.1")
+
+
+def worker(server: Server) -> exotel:
+    return exotel(networks=["192.0.2.1"], token="t", seen=SeenInRedis(server.url))
+
+
+def test_a_replay_to_another_worker_is_refused(server: Server):
+    worker(server).check(WEBHOOK)
+    with pytest.raises(WebhookRefused, match="replayed"):
+        worker(server).check(WEBHOOK)
+    client = redis.Redis(unix_socket_path=str(server.socket))
+    keys: Any = client.keys("*")
+    ttl: Any = client.ttl(keys[0])
+    assert len(keys) == 1
+    assert 86_000 < ttl <= 86_400
+
+
+def test_a_redis_that_goes_away_lets_authentic_webhooks_in(server: Server, caplog: pytest.LogCaptureFixture):
+    check = worker(server)
+    check.check(WEBHOOK)
+    server.stop()
+    with caplog.at_level(logging.WARNING, logger="tuner_core.redis"):
+        check.check(WebhookRequest("GET", "/voice?CallSid=2&token=t", {}, client_ip="192.0.2.1"))
+        with pytest.raises(WebhookRefused, match="wrong"):
+            check.check(WebhookRequest("GET", "/voice?CallSid=3&token=x", {}, client_ip="192.0.2.1"))
+        with pytest.raises(WebhookRefused, match="replayed"):
+            check.check(WEBHOOK)
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "Redis does not answer (ConnectionError)"
+    ]
