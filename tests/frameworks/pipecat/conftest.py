@@ -206,6 +206,7 @@ class PipecatCall:
         *,
         tools: dict[str, Callable[[FunctionCallParams], Awaitable[None]]] | None = None,
         sink: Any = None,
+        tracing: bool = False,
         **observer: Any,
     ) -> None:
         self.sink = sink or Sink()
@@ -233,6 +234,7 @@ class PipecatCall:
             ),
             observers=[self.observer, self.stage],
             enable_rtvi=False,
+            enable_tracing=tracing,
         )  # fmt: skip
         self._ready = asyncio.Event()
 

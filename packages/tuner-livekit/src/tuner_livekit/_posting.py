@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from livekit.agents import JobContext
 
@@ -18,6 +18,7 @@ from tuner_core.guard import Guard
 from tuner_core.recordings import known_url
 from tuner_core.records import CallRecord
 from tuner_core.timeline import CallTimeline
+from tuner_core.tracing import CallTrace
 from tuner_livekit._facts import KnownFacts
 
 logger = logging.getLogger("tuner_livekit")
@@ -38,6 +39,7 @@ class Posting:
         recording_url: asked for once the call is over.
         call_cost: asked for once the call is over.
         deadline_s: longest wait for the sink, in seconds.
+        trace: ends with the first call.
         outcome: what became of the last record, None until its delivery was waited for.
     """
 
@@ -48,18 +50,22 @@ class Posting:
     recording_url: RecordingUrl | None
     call_cost: CallCost | None
     deadline_s: float
+    trace: CallTrace | None = None
     outcome: DeliveryOutcome | None = None
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+    _begun: list[asyncio.Future[Any]] = field(default_factory=list[asyncio.Future[Any]])
 
     def begin(self, timeline: CallTimeline) -> None:
         """Start to deliver the record of a call that is over."""
         task = asyncio.get_running_loop().create_task(self._deliver(timeline), name="tuner_delivery")
-        self._tasks.append(task)
+        self._begun.append(task)
+        if self.trace is not None:
+            self._begun.append(asyncio.wrap_future(self.trace.end(deadline_s=self.deadline_s)))
+            self.trace = None
 
     async def wait(self) -> None:
         """Wait for what was begun, at most `deadline_s` seconds."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.deadline_s)
+        if self._begun:
+            await asyncio.wait(self._begun, timeout=self.deadline_s)
 
     async def _deliver(self, timeline: CallTimeline) -> None:
         try:

@@ -17,6 +17,7 @@ from tuner_core.events import CallStarted
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.timeline import CallTimeline
+from tuner_core.tracing import CallTrace
 from tuner_livekit._call_ids import CallIds
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture
@@ -68,6 +69,8 @@ class TunerPlugin:
         agent_version: version of your agent.
         call_cost: cents, or a function of the call's usage that tells; when it raises, the record goes without.
         metadata: further keys for the record's `metadata`; any values.
+        trace: send the OpenTelemetry spans of the job's first call to Tuner as well, without what was said
+            (needs `tuner-core[otel]`, and a tracer provider: `livekit.agents.telemetry.set_tracer_provider`).
         config: credentials and addresses; from the environment when omitted.
         sink: takes the finished records instead of Tuner's delivery.
         deadline_s: longest wait at the job's shutdown, in seconds.
@@ -95,6 +98,7 @@ class TunerPlugin:
         agent_version: int | str | None = None,
         call_cost: CallCost | None = None,
         metadata: Mapping[str, Any] | None = None,
+        trace: bool = False,
         config: TunerConfig | None = None,
         sink: CallSink | None = None,
         deadline_s: float = DEADLINE_S,
@@ -137,6 +141,9 @@ class TunerPlugin:
         )
         try:
             self._listen()
+            if trace:
+                self._posting.trace = CallTrace(self._call_ids.current(), config)
+                self._posting.trace.start()
         except Exception as error:
             self._guard.failed(error, "TunerPlugin")
 

@@ -26,6 +26,7 @@ from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.recordings import UrlSource, known_url
 from tuner_core.timeline import CallTimeline
+from tuner_core.tracing import CallTrace
 from tuner_pipecat._clock import FrameClock
 from tuner_pipecat._frames import FrameTranslator, Sender
 from tuner_pipecat._identity import identity_of, merged
@@ -88,6 +89,9 @@ class TunerObserver(BaseObserver):
         agent_version: version of your agent.
         call_cost: cents, or a function of the call's usage that tells; when it raises, the record goes without.
         metadata: further keys for the record's `metadata`; any values.
+        trace: send the OpenTelemetry spans that the pipeline makes (`enable_tracing=True`) to Tuner as well, without
+            what was said (needs `tuner-core[otel]`). Spans are this call's when they start in the context in which
+            the observer is made, or in tasks that begin there.
         config: credentials and addresses; from the environment when omitted.
         sink: takes the finished record instead of Tuner's delivery.
         deadline_s: longest wait for the delivery in seconds.
@@ -109,6 +113,7 @@ class TunerObserver(BaseObserver):
         agent_version: int | str | None = None,
         call_cost: Cents | Callable[[UsageReported], Cents | None] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        trace: bool = False,
         config: TunerConfig | None = None,
         sink: CallSink | None = None,
         deadline_s: float = DEADLINE_S,
@@ -140,6 +145,7 @@ class TunerObserver(BaseObserver):
         self._open = False
         self._finished = False
         self._outcome: DeliveryOutcome | None = None
+        self._trace = self._started_trace(config) if trace else None
 
     @property
     def call_id(self) -> str:
@@ -257,9 +263,21 @@ class TunerObserver(BaseObserver):
             facts["call_cost"] = self._cost()
         facts["recording_url"] = recording_url or facts.get("recording_url")
         record = self._timeline.record(**facts)
+        spans = self._trace.end(deadline_s=self._deadline_s) if self._trace is not None else None
         self._outcome = await self._sink.deliver(record, deadline_s=self._deadline_s)
+        if spans is not None:
+            await asyncio.wait([asyncio.wrap_future(spans)], timeout=_TOLD_S)
         if self._outcome.state != "delivered":
             logger.warning("call %s is %s: %s", self._call_id, self._outcome.state, self._outcome.detail)
+
+    def _started_trace(self, config: TunerConfig | None) -> CallTrace | None:
+        try:
+            trace = CallTrace(self._call_id, config)
+            trace.start()
+        except Exception as error:
+            self._guard.failed(error, "trace")
+            return None
+        return trace
 
     def _cost(self) -> float | None:
         usage, failed = self._timeline.usage, self._guard.failed
