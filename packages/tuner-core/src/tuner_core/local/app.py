@@ -49,8 +49,14 @@ def create_app(
     changes = Changes(store)
     views = Views(store)
     posting = Posting(store, Intake(store, rules), clock, changes.closing, dice=dice, forwarder=forwarder)
-    pages = Pages(views, dice=dice, forward_to=forwarder.base_url if forwarder else "", lenient=rules.lenient)
-    traces = Traces(rules.api_key)
+    traces = Traces(rules.api_key, forwarder=forwarder, on_change=store.database.touch)
+    pages = Pages(
+        views,
+        traces,
+        dice=dice,
+        forward_to=forwarder.base_url if forwarder else "",
+        lenient=rules.lenient,
+    )
     app = Starlette(
         routes=[
             *posting.routes(),

@@ -105,6 +105,13 @@ class Database:
         """Have `listener` called after each committed change, in the thread that made it."""
         self._listeners.append(listener)
 
+    def touch(self) -> None:
+        """Tell everybody of a change, as each transaction does."""
+        with self._lock:
+            self.revision += 1
+        for listener in self._listeners:
+            listener()
+
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
         """Give the connection for writing; what the block writes is kept whole or not at all."""
@@ -116,9 +123,7 @@ class Database:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-            self.revision += 1
-        for listener in self._listeners:
-            listener()
+        self.touch()
 
     def clear(self) -> None:
         """Delete every row of every table."""

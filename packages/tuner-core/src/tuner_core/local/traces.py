@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from tuner_core.local.forward import Forwarder
 
 if TYPE_CHECKING:
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -63,10 +66,20 @@ class Traces:
 
     Args:
         api_key: the Bearer key that a post needs; None lets any pass.
+        forwarder: passes posts on that this Tuner has taken, None to answer them here.
+        on_change: called when spans have come.
     """
 
-    def __init__(self, api_key: str | None) -> None:
+    def __init__(
+        self,
+        api_key: str | None,
+        *,
+        forwarder: Forwarder | None = None,
+        on_change: Callable[[], None] | None = None,
+    ) -> None:
         self._api_key = api_key
+        self._forwarder = forwarder
+        self._on_change = on_change
         self._spans: deque[TracedSpan] = deque(maxlen=MAX_SPANS)
         self._lock = Lock()
 
@@ -100,6 +113,11 @@ class Traces:
             return JSONResponse({"detail": detail}, 501)
         with self._lock:
             self._spans.extend(spans)
+        if self._on_change is not None:
+            self._on_change()
+        if self._forwarder is not None:
+            passed = await self._forwarder.pass_on(request.url.path, request.url.query, request.headers, body)
+            return Response(passed.body, passed.status, dict(passed.headers))
         return Response(b"", 200, media_type=_PROTOBUF)
 
     def show(self, request: Request) -> Response:

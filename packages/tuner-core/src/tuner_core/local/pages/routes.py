@@ -16,6 +16,7 @@ from tuner_core.local.lenient import document_of, dry_run, readable
 from tuner_core.local.pages.assets import ASSETS
 from tuner_core.local.pages.drawing import draw
 from tuner_core.local.pages.render import render
+from tuner_core.local.pages.spans import waterfall
 from tuner_core.local.pages.timeline import timeline_of
 from tuner_core.local.reasons import remedy_for
 from tuner_core.local.search import (
@@ -25,6 +26,7 @@ from tuner_core.local.search import (
     page_of_posts,
     page_of_simulations,
 )
+from tuner_core.local.traces import Traces
 from tuner_core.local.views import Views
 
 _HEADERS = {
@@ -46,15 +48,23 @@ class Pages:
 
     Args:
         views: what is shown.
+        traces: the spans of calls.
         dice: the faults that are played, shown on top.
         forward_to: base URL that posts are passed on to, "" for none.
         lenient: whether bodies are taken that the API would refuse.
     """
 
     def __init__(
-        self, views: Views, *, dice: FaultDice | None = None, forward_to: str = "", lenient: bool = False
+        self,
+        views: Views,
+        traces: Traces,
+        *,
+        dice: FaultDice | None = None,
+        forward_to: str = "",
+        lenient: bool = False,
     ) -> None:
         self._views = views
+        self._traces = traces
         self._store = views.store
         self._modes: dict[str, Any] = {
             "faults": [(fault.name, fault.probability) for fault in dice.faults] if dice else [],
@@ -105,6 +115,7 @@ class Pages:
             call=row.call,
             record=record,
             drawing=draw(timeline_of(record), _number(request, "zoom")),
+            trace=waterfall(self._traces.spans(row.call.call_id), row.call.started_at),
             tries=tries,
             first=next((post for post in tries if post.verdict == "stored"), None),
             dry=dry_run(body),
