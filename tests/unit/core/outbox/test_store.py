@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuner_core.errors import OutboxError
-from tuner_core.outbox import KEEP_DELIVERED_S, LEASE_S, Outbox
+from tuner_core.outbox import KEEP_SETTLED_S, LEASE_S, Outbox
 from tuner_core.outbox.parcels import Destination, Parcel
 
 API = "https://api.example"
@@ -141,7 +141,7 @@ def test_the_account_balances_through_every_change(box: Outbox) -> None:
         0,
     )
     assert (status.sending, status.oldest_pending_at) == (1, T0)
-    box.prune(now=T0 + KEEP_DELIVERED_S + 1)
+    box.tidy(now=T0 + KEEP_SETTLED_S + 1)
     assert [entry.state for entry in box.entries()] == ["pending", "pending", "refused"]
     assert box.status() == status
     assert box.retry() == 1

@@ -7,6 +7,7 @@ says what could not be done in the log, once for each cause.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from tuner_core.delivery.handover import News
 from tuner_core.delivery.journal import event_text, facts_json
 from tuner_core.delivery.recovery import rebuilt
 from tuner_core.errors import OutboxError
+from tuner_core.outbox.bounds import Bounds
 from tuner_core.outbox.parcels import Checkpoint, Destination, OutboxStatus, Parcel, Stored
 from tuner_core.outbox.store import Outbox
 from tuner_core.recordings.recording import Recording
@@ -25,6 +27,8 @@ from tuner_core.repair.values import Repairs
 
 logger = logging.getLogger("tuner_core.delivery")
 
+_TIDY_EVERY_S = 600.0
+_TELL_DROPPED_EVERY_S = 60.0
 _T = TypeVar("_T")
 
 
@@ -34,13 +38,18 @@ class Boxes:
     Args:
         path: the outbox file.
         to: where records of this process go.
+        bounds: how much the outbox keeps.
         redaction: applied to what running calls tell before it is stored.
     """
 
-    def __init__(self, path: Path, to: Destination, redaction: Redaction | None) -> None:
+    def __init__(self, path: Path, to: Destination, *, bounds: Bounds, redaction: Redaction | None) -> None:
         self._to = to
+        self._bounds = bounds
         self._redaction = redaction
-        self._box = open_outbox(path)
+        self._box = open_outbox(path, bounds)
+        self._tidied_at = -math.inf
+        self._dropped = 0
+        self._dropped_told_at = -math.inf
         self._fallback: Outbox | None = None
         self._said: set[str] = set()
 
@@ -52,11 +61,13 @@ class Boxes:
     def store(self, conformed: Conformed, recording: Recording | None = None) -> tuple[Outbox, Stored]:
         """Into the outbox, or into memory when the disk will not take it: the call is sent in any case."""
         try:
-            return self._box, store(self._box, self._to, conformed, recording)
+            stored = store(self._box, self._to, conformed, recording)
+            self._count_dropped(stored.dropped)
+            return self._box, stored
         except OutboxError as error:
             logger.warning("call %s is kept in memory only: %s", conformed.call_id, error)
         if self._fallback is None:
-            self._fallback = Outbox(None)
+            self._fallback = Outbox(None, self._bounds)
         return self._fallback, store(self._fallback, self._to, conformed, recording)
 
     def note(self, news: Sequence[News]) -> None:
@@ -112,9 +123,12 @@ class Boxes:
         ]
         return min((due for due in dues if due is not None), default=None)
 
-    def prune(self) -> None:
-        """Forget what was delivered long ago."""
-        self.guarded(lambda: self._box.prune(now=time.time()), None)
+    def tidy(self) -> None:
+        """Once in a while: forget what was settled long ago, drop what is too old, give free space back."""
+        if time.monotonic() - self._tidied_at >= _TIDY_EVERY_S:
+            self._tidied_at = time.monotonic()
+            self._count_dropped(self.guarded(lambda: self._box.tidy(now=time.time()), 0))
+        self._count_dropped(0)
 
     def status(self) -> OutboxStatus:
         """The account of the outbox.
@@ -137,6 +151,20 @@ class Boxes:
             logger.warning("%s", error)
             return otherwise
 
+    def _count_dropped(self, dropped: int) -> None:
+        """Tell of records that had to go: at once, and then of all that follow within a minute together."""
+        self._dropped += dropped
+        if self._dropped and time.monotonic() - self._dropped_told_at >= _TELL_DROPPED_EVERY_S:
+            logger.warning(
+                "%d undelivered calls were dropped: the outbox keeps %d calls, %d MB, %g days"
+                " (TUNER_OUTBOX_MAX_RECORDS, _MAX_MB, _MAX_DAYS)",
+                self._dropped,
+                self._bounds.records,
+                self._bounds.bytes // 1024**2,
+                self._bounds.age_s / 86400,
+            )
+            self._dropped, self._dropped_told_at = 0, time.monotonic()
+
     def say_once(self, warning: str) -> None:
         """Log a warning unless this one was logged before."""
         if warning not in self._said:
@@ -154,10 +182,10 @@ def store(box: Outbox, to: Destination, conformed: Conformed, recording: Recordi
         return box.put(to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=now)
 
 
-def open_outbox(path: Path) -> Outbox:
+def open_outbox(path: Path, bounds: Bounds) -> Outbox:
     """The outbox at `path`, or one in memory with a warning when it cannot be opened."""
     try:
-        return Outbox(path)
+        return Outbox(path, bounds)
     except OutboxError as error:
         logger.warning("calls are kept in memory only, and lost when this process ends: %s", error)
-        return Outbox(None)
+        return Outbox(None, bounds)

@@ -255,7 +255,7 @@ class Delivery:
     def _store_only(self, handover: Handover) -> None:
         """No thread can be started any more: put the record on disk for the next start."""
         config, conformed = self._config, handover.conformed(self._redaction)
-        box = open_outbox(config.outbox_path)
+        box = open_outbox(config.outbox_path, config.outbox_bounds)
         try:
             to = Destination(config.base_url, config.workspace_id, config.agent_id)
             store(box, to, conformed, handover.recording)
@@ -300,6 +300,7 @@ def default_sink(config: TunerConfig | None = None) -> CallSink:
         settings.api_key,
         settings.outbox_path,
         settings.redact,
+        settings.outbox_bounds,
     )
     with _shared_lock:
         if key not in _shared:

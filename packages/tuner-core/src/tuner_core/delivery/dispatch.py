@@ -61,7 +61,7 @@ class Dispatch:
         self._retry = retry
         self._timeout_s = timeout_s
         self._to = Destination(config.base_url, config.workspace_id, config.agent_id)
-        self._boxes = Boxes(config.outbox_path, self._to, redaction)
+        self._boxes = Boxes(config.outbox_path, self._to, bounds=config.outbox_bounds, redaction=redaction)
         self._redaction = redaction
         self._watched: dict[tuple[Outbox, Destination, str], list[Handover]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
@@ -115,7 +115,6 @@ class Dispatch:
 
     async def send_leftovers(self) -> None:
         """Send what no lane carries, until cancelled. The first round does not wait for anything's turn."""
-        self._boxes.prune()
         hurry, failures = True, 0
         while True:
             self._due.clear()
@@ -125,6 +124,8 @@ class Dispatch:
             )
             if not claimed:
                 hurry = False
+                # Not before everything had its try: what is too old may still get through.
+                self._boxes.tidy()
                 await self._wait_until_due()
                 continue
             tries = await asyncio.gather(*(self._send_leftover(box, parcel) for box, parcel in claimed))

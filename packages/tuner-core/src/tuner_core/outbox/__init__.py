@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tuner_core.outbox.bounds import KEEP_SETTLED_S, Bounds
 from tuner_core.outbox.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
-from tuner_core.outbox.store import KEEP_DELIVERED_S, LEASE_S, Outbox
+from tuner_core.outbox.store import LEASE_S, Outbox
 
 __all__ = [
-    "KEEP_DELIVERED_S",
+    "KEEP_SETTLED_S",
     "LEASE_S",
+    "Bounds",
     "Destination",
     "Outbox",
     "OutboxEntry",

@@ -38,12 +38,14 @@ class Stored:
         parcel: the record to send, when the hand-over gave this process its lease.
         held_here: this process has the lease already, so it is on its way.
         tuner_id: Tuner's id, when an earlier hand-over was delivered.
+        dropped: records that had to go to make room.
     """
 
     state: RowState
     parcel: Parcel | None = None
     held_here: bool = False
     tuner_id: int | None = None
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

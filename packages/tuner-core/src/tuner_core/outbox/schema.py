@@ -28,7 +28,6 @@ _RECORDS = f"""
     CREATE TABLE records (
       id INTEGER PRIMARY KEY,{_KEY},
       state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'refused', 'dropped')),
-      body BLOB,
       repairs TEXT NOT NULL,
       stored_at REAL NOT NULL,
       settled_at REAL,
@@ -40,13 +39,17 @@ _RECORDS = f"""
       is_new INTEGER,
       detail TEXT NOT NULL DEFAULT '',
       cut_short INTEGER NOT NULL DEFAULT 0,
+      body BLOB, -- last: what stands behind a long value is slow to reach
       UNIQUE (base_url, workspace_id, agent_id, call_id)
     )
     """
 
 _CREATE = (
     _RECORDS,
-    "CREATE INDEX records_due ON records (next_at) WHERE state = 'pending'",
+    "CREATE INDEX records_free ON records (base_url, workspace_id, next_at, id)"
+    " WHERE state = 'pending' AND lease_holder IS NULL",
+    "CREATE INDEX records_leased ON records (lease_holder, lease_until)"
+    " WHERE state = 'pending' AND lease_holder IS NOT NULL",
     "CREATE INDEX records_by_state ON records (state, id)",
     f"""
     CREATE TABLE calls (

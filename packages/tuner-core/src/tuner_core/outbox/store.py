@@ -2,7 +2,7 @@
 
 A record is `pending` until the API has it (`delivered`) or will never have it (`refused`). A pending record that
 somebody is sending is leased: nobody else takes it until the lease expires or its holder is dead. What was delivered
-loses its body and stays as a row for `KEEP_DELIVERED_S`, so that a second hand-over of the same call is known for
+loses its body and stays as a row for `KEEP_SETTLED_S`, so that a second hand-over of the same call is known for
 what it is. Everything here blocks: call it off the event loop.
 """
 
@@ -15,6 +15,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tuner_core.outbox.bounds import (
+    KEEP_SETTLED_S,
+    Bounds,
+    drop_older,
+    forget_settled,
+    give_back_pages,
+    make_room,
+)
 from tuner_core.outbox.file import OutboxFile
 from tuner_core.outbox.keys import KEY, destination_in, key_of
 from tuner_core.outbox.open_calls import OpenCalls
@@ -24,15 +32,13 @@ from tuner_core.outbox.uploads import Uploads
 LEASE_S = 60.0
 """Length of a lease: longer than a try and the longest wait before it; renewed before each try."""
 
-KEEP_DELIVERED_S = 7 * 24 * 3600.0
-"""How long a delivered call is remembered, in seconds."""
-
 
 class Outbox:
     """The store of one file.
 
     Args:
         path: the file, made when missing with access for its owner only; None keeps everything in memory.
+        bounds: how much is kept of what is not delivered.
 
     Attributes:
         calls: the journal of the calls that still run.
@@ -42,8 +48,9 @@ class Outbox:
         OutboxError: it cannot be opened, is no outbox, or was written by a later version.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, bounds: Bounds | None = None) -> None:
         self._file = OutboxFile(path)
+        self._bounds = bounds or Bounds()
         self.calls = OpenCalls(self._file)
         self.uploads = Uploads(self._file)
 
@@ -82,31 +89,35 @@ class Outbox:
             holder = self._file.holder.id
             db.execute(f"DELETE FROM calls WHERE {KEY}", key)
             known = db.execute(
-                f"SELECT state, lease_holder, lease_until, tuner_id, cut_short FROM records WHERE {KEY}", key
+                f"SELECT id, state, lease_holder, lease_until, tuner_id, cut_short FROM records WHERE {KEY}",
+                key,
             ).fetchone()
             if known is None:
-                db.execute(
+                cursor = db.execute(
                     "INSERT INTO records (base_url, workspace_id, agent_id, call_id, state, body, repairs,"
                     " stored_at, attempts, lease_holder, lease_until)"
                     " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, 1, ?, ?)",
                     (*key, body, listed, now, holder, now + LEASE_S),
                 )
-                return Stored("pending", Parcel(to, call_id, body, tuple(repairs), attempts=1))
-            if known["state"] == "delivered":
-                return Stored("delivered", tuner_id=known["tuner_id"])
-            if known["state"] == "pending" and self._held(known, now):
-                if known["cut_short"]:
-                    db.execute(
-                        f"UPDATE records SET body = ?, repairs = ?, cut_short = 0 WHERE {KEY}",
-                        (body, listed, *key),
-                    )
-                return Stored("pending", held_here=known["lease_holder"] == holder)
-            db.execute(
-                "UPDATE records SET state = 'pending', body = ?, repairs = ?, detail = '', settled_at = NULL,"
-                f" cut_short = 0, attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE {KEY}",
-                (body, listed, holder, now + LEASE_S, *key),
-            )
-        return Stored("pending", Parcel(to, call_id, body, tuple(repairs), attempts=1))
+                row = int(cursor.lastrowid or 0)
+            else:
+                row = int(known["id"])
+                if known["state"] == "delivered":
+                    return Stored("delivered", tuner_id=known["tuner_id"])
+                if known["state"] == "pending" and self._held(known, now):
+                    if known["cut_short"]:
+                        db.execute(
+                            "UPDATE records SET body = ?, repairs = ?, cut_short = 0 WHERE id = ?",
+                            (body, listed, row),
+                        )
+                    return Stored("pending", held_here=known["lease_holder"] == holder)
+                db.execute(
+                    "UPDATE records SET state = 'pending', body = ?, repairs = ?, detail = '', settled_at = NULL,"
+                    " cut_short = 0, attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE id = ?",
+                    (body, listed, holder, now + LEASE_S, row),
+                )
+            dropped = make_room(db, self._bounds, newest=row, now=now)
+        return Stored("pending", Parcel(to, call_id, body, tuple(repairs), attempts=1), dropped=dropped)
 
     def amend(self, parcel: Parcel) -> None:
         """Store another body for a record that this process is about to send."""
@@ -142,31 +153,41 @@ class Outbox:
             hurry: take also those whose wait after a failed try is not over.
         """
         due = (base_url, workspace_id, math.inf if hurry else now)
-        where = "state = 'pending' AND base_url = ? AND workspace_id = ? AND next_at <= ?"
+        free = (
+            "FROM records WHERE state = 'pending' AND lease_holder IS NULL"
+            " AND base_url = ? AND workspace_id = ? AND next_at <= ?"
+        )
+        self._release_the_dead(now)
         with self._file.reading() as db:
-            if db.execute(f"SELECT 1 FROM records WHERE {where} LIMIT 1", due).fetchone() is None:
+            if db.execute(f"SELECT 1 {free} LIMIT 1", due).fetchone() is None:
                 return []
         with self._file.writing(durable=False) as db:
-            gone = [
-                str(row[0])
-                for row in db.execute(
-                    "SELECT DISTINCT lease_holder FROM records WHERE state = 'pending' AND lease_holder NOT NULL"
-                )
-                if not self._file.holder.is_alive(str(row[0]))
-            ]
-            marks = ", ".join("?" * len(gone))
-            rows = db.execute(
-                f"SELECT * FROM records WHERE {where} AND (lease_holder IS NULL OR lease_until <= ?"
-                f" OR lease_until > ? OR lease_holder IN ({marks})) ORDER BY next_at, id LIMIT ?",
-                # A lease that ends later than any lease can was written before the clock was set back.
-                (*due, now, now + 2 * LEASE_S, *gone, limit),
-            ).fetchall()
+            rows = db.execute(f"SELECT * {free} ORDER BY next_at, id LIMIT ?", (*due, limit)).fetchall()
             for row in rows:
                 db.execute(
                     "UPDATE records SET attempts = attempts + 1, lease_holder = ?, lease_until = ? WHERE id = ?",
                     (self._file.holder.id, now + LEASE_S, row["id"]),
                 )
         return [_parcel(row) for row in rows]
+
+    def _release_the_dead(self, now: float) -> None:
+        """Free the records whose lease is over, or whose holder is gone."""
+        leased = "FROM records WHERE state = 'pending' AND lease_holder IS NOT NULL"
+        # A lease that ends later than any lease can was written before the clock was set back.
+        over = "(lease_until <= ? OR lease_until > ?)"
+        bounds = (now, now + 2 * LEASE_S)
+        with self._file.reading() as db:
+            holders = [str(row[0]) for row in db.execute(f"SELECT DISTINCT lease_holder {leased}")]
+            gone = [holder for holder in holders if not self._file.holder.is_alive(holder)]
+            if not gone and not db.execute(f"SELECT 1 {leased} AND {over} LIMIT 1", bounds).fetchone():
+                return
+        marks = ", ".join("?" * len(gone))
+        with self._file.writing(durable=False) as db:
+            db.execute(
+                "UPDATE records SET lease_holder = NULL, lease_until = NULL"
+                f" WHERE state = 'pending' AND lease_holder IS NOT NULL AND ({over} OR lease_holder IN ({marks}))",
+                (*bounds, *gone),
+            )
 
     def renew(self, parcel: Parcel, *, now: float) -> bool:
         """Lease it anew for one more try; False when the record is no longer this process's to send."""
@@ -220,24 +241,34 @@ class Outbox:
     def next_due(self, base_url: str, workspace_id: int) -> float | None:
         """Unix seconds at which the next pending record is due and free, None when there is none."""
         with self._file.reading() as db:
-            row = db.execute(
-                "SELECT MIN(MAX(next_at, COALESCE(lease_until, 0))) FROM records"
-                " WHERE state = 'pending' AND base_url = ? AND workspace_id = ?",
+            (free,) = db.execute(
+                "SELECT MIN(next_at) FROM records WHERE state = 'pending' AND lease_holder IS NULL"
+                " AND base_url = ? AND workspace_id = ?",
                 (base_url, workspace_id),
             ).fetchone()
-        return None if row[0] is None else float(row[0])
+            (leased,) = db.execute(
+                "SELECT MIN(MAX(next_at, lease_until)) FROM records WHERE state = 'pending'"
+                " AND lease_holder IS NOT NULL AND base_url = ? AND workspace_id = ?",
+                (base_url, workspace_id),
+            ).fetchone()
+        return min((float(due) for due in (free, leased) if due is not None), default=None)
 
-    def prune(self, *, now: float) -> None:
-        """Forget calls that were delivered, and recordings settled, long ago; calls stay in the account."""
-        self.uploads.prune(settled_before=now - KEEP_DELIVERED_S)
+    def tidy(self, *, now: float) -> int:
+        """Forget what was settled long ago, drop what is too old, and give free space back.
+
+        Args:
+            now: Unix seconds.
+
+        Returns:
+            How many records were too old and dropped.
+        """
+        self.uploads.prune(settled_before=now - KEEP_SETTLED_S)
+        with self._file.writing(durable=False) as db:
+            dropped = drop_older(db, self._bounds, now=now)
+            forget_settled(db, now=now)
         with self._file.reading() as db:
-            old = "state = 'delivered' AND settled_at < ?"
-            if not db.execute(
-                f"SELECT 1 FROM records WHERE {old} LIMIT 1", (now - KEEP_DELIVERED_S,)
-            ).fetchone():
-                return
-        with self._file.writing() as db:
-            db.execute(f"DELETE FROM records WHERE {old}", (now - KEEP_DELIVERED_S,))
+            give_back_pages(db)
+        return dropped
 
     def status(self) -> OutboxStatus:
         """The account of this file."""
