@@ -36,7 +36,7 @@ class _Base:
         redaction: Redaction | None,
     ) -> None:
         self._config = config or TunerConfig()
-        self._redaction = redaction or self._config.redaction
+        self._options = self._config.conform_options(redaction)
         self._retry = retry or RetryPolicy()
         self._timeout_s = timeout_s
 
@@ -117,7 +117,7 @@ class TunerClient(_Base):
             ServerError: the API still failed at the last try.
             TransportError: no answer at the last try.
         """
-        conformed = conform(record, redaction=self._redaction)
+        conformed = conform(record, **self._options)
         request = self._request(conformed)
         return Retrying(**self._rules())(self._post, request, conformed)
 
@@ -180,7 +180,7 @@ class AsyncTunerClient(_Base):
 
     async def create_call(self, record: CallRecord | Mapping[str, Any]) -> Receipt:
         """Post one record; see `TunerClient.create_call`. Cancelling stops the tries."""
-        conformed = conform(record, redaction=self._redaction)
+        conformed = conform(record, **self._options)
         request = self._request(conformed)
         return await AsyncRetrying(**self._rules())(self._post, request, conformed)
 

@@ -12,8 +12,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tuner_core.errors import ConfigError
+from tuner_core.outbox.bounds import Bounds
 from tuner_core.redaction import Redaction
 from tuner_core.redaction.rules import BUILT_IN
+from tuner_core.repair.record import ConformOptions
+from tuner_core.repair.size import MAX_BODY_BYTES, SMALLEST_BOUND
 
 DEFAULT_BASE_URL = "https://api.usetuner.ai"
 _PREFIX = "TUNER_"
@@ -34,6 +37,14 @@ class TunerConfig(BaseSettings):
             state directory. Processes that share the file share the work.
         redact: `TUNER_REDACT`, names of built-in redaction rules with commas between: `cards,phones,emails`. Nothing
             is redacted when it is empty.
+        outbox_max_records: `TUNER_OUTBOX_MAX_RECORDS`, most records kept that are not delivered; 100,000.
+        outbox_max_mb: `TUNER_OUTBOX_MAX_MB`, most megabytes of them; 1024. Beyond either bound the oldest refused
+            records are dropped first, then the oldest pending ones, never the newest.
+        outbox_max_days: `TUNER_OUTBOX_MAX_DAYS`, after which an undelivered record is dropped; 30.
+        sip_headers: `TUNER_SIP_HEADERS`, names of INVITE headers with commas between, posted beside
+            `X-Correlation-Id` and `X-CID`; no other header leaves the machine.
+        max_body_bytes: `TUNER_MAX_BODY_BYTES`, bound of one call as JSON; what goes first when a call is larger is
+            said in `tuner_core.repair.size`.
 
     Raises:
         ConfigError: naming each variable that is missing or wrong, without its value.
@@ -49,6 +60,11 @@ class TunerConfig(BaseSettings):
     base_url: str = DEFAULT_BASE_URL
     outbox: Path | None = None
     redact: Annotated[tuple[str, ...], NoDecode] = ()
+    outbox_max_records: int = Field(default=100_000, ge=1)
+    outbox_max_mb: int = Field(default=1024, ge=16)
+    outbox_max_days: float = Field(default=30.0, gt=0)
+    sip_headers: Annotated[tuple[str, ...], NoDecode] = ()
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=SMALLEST_BOUND)
 
     def __init__(
         self,
@@ -59,6 +75,11 @@ class TunerConfig(BaseSettings):
         base_url: str | None = None,
         outbox: Path | str | None = None,
         redact: str | Sequence[str] | None = None,
+        sip_headers: str | Sequence[str] | None = None,
+        max_body_bytes: int | None = None,
+        outbox_max_records: int | None = None,
+        outbox_max_mb: int | None = None,
+        outbox_max_days: float | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "api_key": api_key,
@@ -67,6 +88,11 @@ class TunerConfig(BaseSettings):
             "base_url": base_url,
             "outbox": outbox,
             "redact": redact,
+            "sip_headers": sip_headers,
+            "max_body_bytes": max_body_bytes,
+            "outbox_max_records": outbox_max_records,
+            "outbox_max_mb": outbox_max_mb,
+            "outbox_max_days": outbox_max_days,
         }
         try:
             super().__init__(**{name: value for name, value in given.items() if value is not None})
@@ -83,14 +109,19 @@ class TunerConfig(BaseSettings):
             raise ValueError("must have no user, password, query or fragment")
         return value.strip().rstrip("/")
 
-    @field_validator("redact", mode="before")
+    @field_validator("redact", "sip_headers", mode="before")
     @classmethod
-    def _check_redact(cls, value: object) -> tuple[str, ...]:
+    def _split_names(cls, value: object) -> tuple[str, ...]:
         given = value.split(",") if isinstance(value, str) else value
         if not isinstance(given, list | tuple):
             raise ValueError("must be names with commas between")
-        names = (str(name).strip().lower() for name in cast("Sequence[object]", given))
-        rules = tuple(dict.fromkeys(name for name in names if name))
+        names = (str(name).strip() for name in cast("Sequence[object]", given))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    @field_validator("redact")
+    @classmethod
+    def _check_redact(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        rules = tuple(name.lower() for name in value)
         if not set(rules) <= set(BUILT_IN):
             raise ValueError(f"there are the rules {', '.join(BUILT_IN)}")
         return rules
@@ -99,6 +130,27 @@ class TunerConfig(BaseSettings):
     def redaction(self) -> Redaction | None:
         """What `redact` asks for, None when it asks for nothing."""
         return Redaction(self.redact) if self.redact else None
+
+    def conform_options(self, redaction: Redaction | None = None) -> ConformOptions:
+        """The keyword arguments of `conform` for these settings.
+
+        Args:
+            redaction: instead of what `redact` asks for.
+        """
+        return {
+            "redaction": redaction or self.redaction,
+            "allowed_sip_headers": self.sip_headers,
+            "max_bytes": self.max_body_bytes,
+        }
+
+    @property
+    def outbox_bounds(self) -> Bounds:
+        """How much the outbox keeps of what is not delivered."""
+        return Bounds(
+            records=self.outbox_max_records,
+            bytes=self.outbox_max_mb * 1024 * 1024,
+            age_s=self.outbox_max_days * 24 * 3600,
+        )
 
     @property
     def outbox_path(self) -> Path:

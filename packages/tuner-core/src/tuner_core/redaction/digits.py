@@ -36,7 +36,9 @@ _NOT_A_NUMBER = re.compile(
     r"|(?<![\d.])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?!\.?\d)",  # IPv4
     re.IGNORECASE,
 )
-_COUNTED = (*"0123456789", *(word for word in _SPOKEN if word != "o"))
+_DIGITS = b"0123456789"
+_LETTER_O = re.compile(r"\bo\b")
+_SHORT_NAMES = tuple(name for name in _SPOKEN if name != "o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,22 @@ class Run:
         return Run(start, groups[-1].end, groups, self.plus and first == 0)
 
 
-def may_hold_runs(text: str, at_least: int) -> bool:
-    """False when `text` cannot hold a run of `at_least` digits; cheap."""
+def most_digits(text: str) -> int:
+    """No run in `text` has more digits than this; cheap, for most texts hold none."""
+    raw = text.encode("utf-8", "replace")
+    written = len(raw) - len(raw.translate(None, _DIGITS))
+    if len(raw) != len(text):
+        written = sum(map(str.isdecimal, text))
     lowered = text.lower()
+    spoken = 0
+    for name in _SHORT_NAMES:
+        if name in lowered:
+            spoken += lowered.count(name)
+    if spoken:
+        spoken += len(_LETTER_O.findall(lowered))
     if "double" in lowered or "triple" in lowered:
-        at_least = -(-at_least // 3)
-    found = 0
-    for token in _COUNTED:
-        found += lowered.count(token)
-        if found >= at_least:
-            return True
-    return not text.isascii() and sum(map(str.isdecimal, text)) >= at_least
+        return (written + spoken) * 3
+    return written + spoken
 
 
 def runs(text: str, at_least: int) -> Iterator[Run]:

@@ -44,16 +44,17 @@ _TOOL_PLAIN = frozenset({"name", "request_id", "is_error", "start_ms"})
 
 
 def redact(
-    payload: Mapping[str, Any], redactor: Redactor, *, caller_number: bool
-) -> tuple[dict[str, Any], Repairs]:
-    """The body redacted, and notes by field and count.
+    payload: Mapping[str, Any], redactor: Redactor, repairs: Repairs, *, caller_number: bool
+) -> dict[str, Any]:
+    """The body redacted.
 
     Args:
         payload: a body as `conform` makes it; it is not changed.
         redactor: rules and hook.
+        repairs: gets notes by field and count.
         caller_number: mask `caller_phone_number` too.
     """
-    walk = _Walk(redactor)
+    walk = _Walk(redactor, repairs)
     redacted: dict[str, Any] = {}
     for name, value in payload.items():
         if name in LEFT_ALONE or (name == CALLER and not caller_number):
@@ -68,7 +69,7 @@ def redact(
         else:
             kept = _plain_members(name, value)
             redacted[name] = walk.value(value, name, field=name, but=kept)
-    return redacted, walk.repairs
+    return redacted
 
 
 def _plain_members(name: str, value: Any) -> frozenset[str]:
@@ -79,9 +80,9 @@ def _plain_members(name: str, value: Any) -> frozenset[str]:
 
 
 class _Walk:
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, repairs: Repairs) -> None:
         self._redactor = redactor
-        self.repairs = Repairs()
+        self.repairs = repairs
 
     def value(self, value: Any, place: str, *, field: str, but: frozenset[str] = frozenset()) -> Any:
         found: Found = {}

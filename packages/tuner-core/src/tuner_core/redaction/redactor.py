@@ -88,8 +88,17 @@ class Redaction:
         Args:
             body: as `conform` gives it; it is not changed.
         """
-        redacted, notes = payload.redact(body, self._redactor, caller_number=self._caller_number)
-        return redacted, notes.listed()
+        repairs = Repairs()
+        return self.redact_into(body, repairs), repairs.listed()
+
+    def redact_into(self, body: Mapping[str, Any], repairs: Repairs) -> dict[str, Any]:
+        """As `redact_payload`; the notes join those of other repairs.
+
+        Args:
+            body: as `conform` gives it; it is not changed.
+            repairs: gets the notes.
+        """
+        return payload.redact(body, self._redactor, repairs, caller_number=self._caller_number)
 
     def redact_event(self, event: CallEvent) -> CallEvent:
         """One event redacted, for a checkpoint.

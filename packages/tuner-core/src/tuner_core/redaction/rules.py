@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-from tuner_core.redaction.digits import Run, may_hold_runs, runs
+from tuner_core.redaction.digits import Run, runs
 
 Span: TypeAlias = tuple[int, int]
 """First character and the one behind the last."""
@@ -24,8 +25,6 @@ def cards(text: str) -> list[Span]:
 
     A first digit 0, 1 or 7 is no bank's, which leaves Unix times in milliseconds alone.
     """
-    if not may_hold_runs(text, _CARD_SHORTEST):
-        return []
     return [span for run in runs(text, _CARD_SHORTEST) for span in _cards_in(run)]
 
 
@@ -35,11 +34,8 @@ def phones(text: str) -> list[Span]:
     Digits in one piece count when they start with `+`, `00` or `0`, or are 10 to 13 and no Unix time. Digits in
     groups count from 7 up. Dates, times, decimals, IP addresses, UUIDs and cards do not.
     """
-    least = _PHONE_DIGITS[0]
-    if not may_hold_runs(text, least):
-        return []
     spans: list[Span] = []
-    for run in runs(text, least):
+    for run in runs(text, _PHONE_DIGITS[0]):
         for part in _without_cards(run):
             spans.extend(_phones_in(part, text))
     return spans
@@ -68,19 +64,38 @@ def emails(text: str) -> list[Span]:
 
     A phrase of that form (`look at example dot com`) is taken for one: better one too many.
     """
-    spans: list[Span] = []
-    if "@" in text:
-        spans += [match.span() for match in _ADDRESS.finditer(text)]
-    lowered = text.lower()
-    if (" at " in lowered or " @ " in text) and _HEARD_AT.search(text):
+    written = "@" in text
+    spans = [match.span() for match in _ADDRESS.finditer(text)] if written else []
+    heard = " at " in text or (written and " @ " in text) or " at " in text.lower()
+    if heard and _HEARD_AT.search(text):
         spans += [match.span() for match in _HEARD_ADDRESS.finditer(text)]
-    return sorted(spans)
+        spans.sort()
+    return spans
 
 
-BUILT_IN: MappingProxyType[str, tuple[Callable[[str], list[Span]], str]] = MappingProxyType(
-    {"cards": (cards, "[card]"), "phones": (phones, "[phone]"), "emails": (emails, "[email]")}
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """One built-in rule.
+
+    Attributes:
+        find: gives the spans, from the left.
+        replacement: what stands in their place.
+        least_digits: a text that holds fewer digits need not be looked at.
+    """
+
+    find: Callable[[str], list[Span]]
+    replacement: str
+    least_digits: int = 0
+
+
+BUILT_IN: MappingProxyType[str, BuiltIn] = MappingProxyType(
+    {
+        "cards": BuiltIn(cards, "[card]", _CARD_SHORTEST),
+        "phones": BuiltIn(phones, "[phone]", _PHONE_DIGITS[0]),
+        "emails": BuiltIn(emails, "[email]"),
+    }
 )
-"""Name of each rule: what finds it, and what stands in its place."""
+"""The built-in rules by name."""
 
 
 def luhn_holds(digits: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from tuner_core.errors import ConfigError
+from tuner_core.redaction.digits import most_digits
 from tuner_core.redaction.rules import BUILT_IN
 
 Hook: TypeAlias = Callable[[str, str], str]
@@ -22,6 +23,8 @@ WITHHELD = "[withheld]"
 FAILED_HOOK = "a hook that failed"
 _BY_HOOK = "the hook"
 _SHORTEST_NUMBER = 10**6
+_SHORTEST_FIND = 6
+_PLAIN_KEY = re.compile(r"[A-Za-z_]{1,64}")
 _LARGEST_EXACT_FLOAT = 2.0**53
 
 
@@ -36,10 +39,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A name for the notes, and what finds."""
+    """A name for the notes, what finds, and how many digits a text must have to be worth a look."""
 
     name: str
     find: Callable[[str], Sequence[Finding]]
+    least_digits: int = 0
 
 
 def built_in(name: str) -> Rule:
@@ -53,8 +57,12 @@ def built_in(name: str) -> Rule:
         raise ConfigError(
             f"no redaction rule is called {name[:40]!r}: there are {', '.join(sorted(BUILT_IN))}"
         )
-    spans, replacement = known
-    return Rule(name, lambda text: [Finding(start, end, replacement) for start, end in spans(text)])
+    spans, replacement = known.find, known.replacement
+    return Rule(
+        name,
+        lambda text: [Finding(start, end, replacement) for start, end in spans(text)],
+        known.least_digits,
+    )
 
 
 def custom(name: str, pattern: str | re.Pattern[str], replacement: str | None = None) -> Rule:
@@ -97,6 +105,8 @@ class Redactor:
         self._rules = tuple(rules)
         self.hook = hook
         self.names = tuple(rule.name for rule in rules)
+        self._counts_digits = any(rule.least_digits for rule in rules)
+        self._shortest = _SHORTEST_FIND if all(name in BUILT_IN for name in self.names) else 0
 
     def text(self, text: str, place: str, found: Found) -> str:
         """`text` after rules and hook.
@@ -111,7 +121,12 @@ class Redactor:
 
     def by_rules(self, text: str, found: Found) -> str:
         """`text` after the rules alone."""
+        if len(text) < self._shortest:
+            return text
+        digits = most_digits(text) if self._counts_digits else 0
         for rule in self._rules:
+            if rule.least_digits > digits:
+                continue
             findings = rule.find(text)
             if findings:
                 found[rule.name] = found.get(rule.name, 0) + len(findings)
@@ -121,7 +136,7 @@ class Redactor:
     def value(self, value: Any, place: str, found: Found) -> Any:
         """A JSON value with every text in it redacted; a number that a rule finds becomes text.
 
-        Keys stay unless a rule finds something in them.
+        Keys of letters alone stay; in others the rules are looked for too.
         """
         if isinstance(value, str):
             return self.text(value, place, found)
@@ -171,7 +186,7 @@ class Redactor:
         hooked = self.hook is not None
         kept: dict[str, Any] = {}
         for key, member in value.items():
-            name = key if key.isalpha() else self.by_rules(key, found)
+            name = key if _PLAIN_KEY.fullmatch(key) else self.by_rules(key, found)
             if name != key and name in value:
                 name = f"{name} {len(kept) + 1}"
             while name in kept:

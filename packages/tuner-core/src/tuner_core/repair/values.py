@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence, Set
@@ -10,45 +11,32 @@ from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from tuner_core.repair.notes import Repairs
+
+__all__ = ["MAX_DEPTH", "JsonValue", "Repairs", "as_json", "as_object", "clean_text", "fields_of", "plain"]
+
 JsonValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 MAX_DEPTH = 64
-_LARGEST_INT_BITS = 256
+"""Containers within containers that are kept."""
+
+_INT64 = range(-(2**63), 2**63)
+_LONGEST_INT_BITS = 10_000
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-class Repairs:
-    """Collects what was changed, in words without content; the same change on many rows is one entry."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-
-    def note(self, field: str, what: str, count: int = 1) -> None:
-        """Add a change: the field's name in the API, what was done to it, and how often."""
-        text = f"{field}: {what}"
-        self._counts[text] = self._counts.get(text, 0) + count
-
-    def add(self, other: Repairs) -> None:
-        """Add the changes that another collected."""
-        for text, count in other._counts.items():
-            self._counts[text] = self._counts.get(text, 0) + count
-
-    def listed(self) -> tuple[str, ...]:
-        """The changes in order of their first appearance, each with how often it happened."""
-        return tuple(
-            text if count == 1 else f"{text} ({count} times)" for text, count in self._counts.items()
-        )
 
 
 def clean_text(text: str) -> str:
     """`text` without NUL and unpaired surrogates, which no UTF-8 body and few databases can hold."""
-    if _UNSTORABLE.search(text) is None:
+    if type(text) is not str:
+        text = str.__str__(text)
+    if (text.isascii() and "\x00" not in text) or _UNSTORABLE.search(text) is None:
         return text
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
@@ -57,8 +45,8 @@ def as_json(value: Any, *, field: str, repairs: Repairs) -> JsonValue:
     """`value` as a JSON value.
 
     Moments become ISO 8601 text, durations seconds, decimals numbers, bytes text or Base64, enums their
-    value, models and dataclasses objects. NaN and infinity become null. What has no meaning in JSON becomes
-    its class name in angle brackets. Never raises.
+    value, models and dataclasses objects, integers beyond 64 bits text. NaN and infinity become null. What has no
+    meaning in JSON becomes its class name in angle brackets. Never raises, and changes nothing it is given.
 
     Args:
         value: anything, also with cycles.
@@ -68,6 +56,54 @@ def as_json(value: Any, *, field: str, repairs: Repairs) -> JsonValue:
     return _Converter(field, repairs).convert(value, 0)
 
 
+def as_object(value: Any, *, field: str, repairs: Repairs) -> dict[str, Any]:
+    """`value` as a JSON object; what is none is wrapped as `{"value": …}`."""
+    converted = as_json(value, field=field, repairs=repairs)
+    if isinstance(converted, dict):
+        return converted
+    repairs.note(field, "not an object, wrapped in one")
+    return {"value": converted}
+
+
+def plain(value: Any) -> bool | int | float | str | None:
+    """The plain value of an enum member, a numpy scalar, a decimal, bytes and the like; None when it has none."""
+    converted = as_json(value, field="", repairs=Repairs())
+    return None if isinstance(converted, list | dict) or not _has_meaning(value, converted) else converted
+
+
+def fields_of(value: Any) -> dict[str, Any] | None:
+    """The members of a mapping, a model or a dataclass that are not None, None when it is none of these.
+
+    Keys become clean text. Never raises.
+    """
+    try:
+        members = _members(value)
+    except Exception:  # a value's own methods may raise anything
+        return None
+    if not isinstance(members, dict):
+        return None
+    named: dict[str, Any] = {}
+    for key, member in members.items():
+        if member is not None:
+            named[clean_text(key) if isinstance(key, str) else str(plain(key))] = member
+    return named
+
+
+def model_fields(model: BaseModel) -> dict[str, Any]:
+    """The fields of a model under their wire names, values as they are, None left out."""
+    named: dict[str, Any] = {}
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name, None)
+        if value is not None:
+            named[info.alias or name] = value
+    return {**named, **(model.model_extra or {})}
+
+
+def json_size(value: JsonValue) -> int:
+    """Bytes of `value` as UTF-8 JSON without spaces."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
 class _Converter:
     def __init__(self, field: str, repairs: Repairs) -> None:
         self._field = field
@@ -75,68 +111,116 @@ class _Converter:
         self._open: set[int] = set()
 
     def convert(self, value: Any, depth: int) -> JsonValue:
-        if value is None or isinstance(value, bool):
+        kind = cast("type[Any]", type(value))
+        if kind is str:
+            return self._text(value)
+        if value is None or kind is bool:
             return value
-        if isinstance(value, str):
-            return self._text(str(value.value) if isinstance(value, Enum) else value)
-        if isinstance(value, int | float | Decimal) and not isinstance(value, Enum):
+        if kind is int or kind is float:
             return self._number(value)
         try:
-            return self._compound(value, depth)
+            if kind is dict or kind is list:
+                return self._container(value, value, depth)
+            return self._odd(value, depth)
         except Exception:  # a value's own methods may raise anything
             return self._named(value)
 
-    def _compound(self, value: Any, depth: int) -> JsonValue:
-        scalar = _scalar(value)
-        if scalar is not None:
-            return self.convert(scalar, depth)
-        parts = _parts(value)
-        if parts is None:
-            return self._named(value)
+    def _odd(self, value: Any, depth: int) -> JsonValue:
+        if isinstance(value, Enum):
+            inner: Any = value.value
+            return self.convert(inner if isinstance(inner, bool | int | float | str) else value.name, depth)
+        if isinstance(value, str):
+            return self._text(str.__str__(value))
+        if isinstance(value, int | float | Decimal | Fraction):
+            return self._number(value)
+        text = _scalar(value)
+        if text is not None:
+            return self.convert(text, depth)
+        if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+            item = value.item()  # a scalar of numpy or torch
+            return self._named(value) if type(item) is type(value) else self.convert(item, depth + 1)
+        members = _members(value)
+        return self._named(value) if members is None else self._container(value, members, depth)
+
+    def _container(self, value: Any, members: list[Any] | dict[Any, Any], depth: int) -> JsonValue:
         if depth >= MAX_DEPTH or id(value) in self._open:
             self._repairs.note(self._field, "a value nested without end was cut")
             return None
+        self._repairs.values_left -= len(members)
+        if self._repairs.values_left < 0:
+            self._repairs.note(self._field, "a value with too many members was cut")
+            return None
         self._open.add(id(value))
         try:
-            if isinstance(parts, list):
-                return [self.convert(item, depth + 1) for item in parts]
-            return {self._key(key): self.convert(item, depth + 1) for key, item in parts.items()}
+            if isinstance(members, list):
+                return [self.convert(item, depth + 1) for item in members]
+            return self._object(members, depth)
         finally:
             self._open.discard(id(value))
 
+    def _object(self, members: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        converted: dict[str, Any] = {}
+        for key, item in members.items():
+            name = self._text(key) if type(key) is str else self._key(key)
+            if name in converted:
+                self._repairs.note(self._field, "two keys read the same, one was numbered")
+                name = free_name(name, converted)
+            converted[name] = self.convert(item, depth + 1)
+        return converted
+
     def _text(self, text: str) -> str:
         cleaned = clean_text(text)
-        if cleaned != text:
+        if cleaned is not text and cleaned != text:
             self._repairs.note(self._field, "removed characters that JSON storage refuses")
         return cleaned
 
-    def _number(self, value: int | float | Decimal) -> JsonValue:
+    def _number(self, value: int | float | Decimal | Fraction) -> JsonValue:
         if isinstance(value, int):
-            return int(value) if value.bit_length() <= _LARGEST_INT_BITS else hex(value)
-        # A signalling NaN cannot even be made a float.
-        number = math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
+            if value in _INT64:
+                return int(value)
+            self._repairs.note(self._field, "an integer beyond 64 bits became text")
+            return str(int(value)) if value.bit_length() <= _LONGEST_INT_BITS else "<int>"
+        # A signalling NaN cannot even be made a float, and some fractions are beyond it.
+        try:
+            number = math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
+        except OverflowError:
+            number = math.inf
         if not math.isfinite(number):
             self._repairs.note(self._field, "a number that is not finite became null")
             return None
-        return int(number) if isinstance(value, Decimal) and number.is_integer() else number
+        whole = not isinstance(value, float) and number.is_integer() and abs(number) < 2**53
+        return int(number) if whole else number
 
     def _key(self, key: Any) -> str:
-        if isinstance(key, str):
-            return self._text(str(key.value) if isinstance(key, Enum) else key)
-        if isinstance(key, int | float | UUID | date) or key is None:
-            return str(key)
-        return f"<{type(key).__name__}>"
+        if isinstance(key, tuple):
+            return ",".join(self._key(part) for part in cast("tuple[Any, ...]", key))
+        found = plain(key)
+        if found is not None:
+            return self._text(str(found))
+        return "None" if key is None else f"<{type(key).__name__}>"
 
     def _named(self, value: Any) -> str:
-        self._repairs.note(self._field, f"a value of type {type(value).__name__} has no JSON form")
+        self._repairs.note(self._field, f"a value of type {type(value).__name__[:60]} has no JSON form")
         return f"<{type(value).__name__}>"
 
 
-def _scalar(value: Any) -> bool | int | float | str | Decimal | None:
-    """A plain value that says the same, None when there is none."""
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """`name`, numbered when it is taken."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
+def _has_meaning(value: Any, converted: JsonValue) -> bool:
+    return converted is not None and not (
+        isinstance(converted, str) and converted == f"<{type(value).__name__}>"
+    )
+
+
+def _scalar(value: Any) -> float | str | None:
+    """Text or a number that says the same, None when there is none."""
     match value:
-        case Enum():
-            return value.value if isinstance(value.value, bool | int | float | str) else value.name
         case date() | time():
             return value.isoformat()
         case timedelta():
@@ -148,7 +232,7 @@ def _scalar(value: Any) -> bool | int | float | str | Decimal | None:
         case bytes() | bytearray() | memoryview():
             return _bytes_text(bytes(cast("bytes", value)))
         case _:
-            return _array_scalar(value)
+            return None
 
 
 def _bytes_text(raw: bytes) -> str:
@@ -158,16 +242,7 @@ def _bytes_text(raw: bytes) -> str:
         return base64.b64encode(raw).decode("ascii")
 
 
-def _array_scalar(value: Any) -> bool | int | float | str | None:
-    """The Python number of a numpy or torch scalar, known by its `item` method and empty shape."""
-    if getattr(value, "shape", None) == ():
-        item = value.item()
-        if isinstance(item, bool | int | float | str):
-            return item
-    return None
-
-
-def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
+def _members(value: Any) -> list[Any] | dict[Any, Any] | None:
     """The members of a container, None when the value is none."""
     if isinstance(value, BaseModel):
         return model_fields(value)
@@ -175,18 +250,10 @@ def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
         return dict(cast("Mapping[Any, Any]", value))
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: getattr(value, item.name) for item in fields(value)}
-    if isinstance(value, Sequence | Set):
-        members = list(cast("Sequence[Any]", value))
-        return sorted(members, key=str) if isinstance(value, Set) else members
+    if isinstance(value, Set):
+        return sorted(cast("Set[Any]", value), key=str)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+        return list(cast("Sequence[Any]", value))
     tolist: Any = getattr(cast("Any", value), "tolist", None)  # arrays of numpy and its kin
-    return cast("list[Any]", tolist()) if callable(tolist) else None
-
-
-def model_fields(model: BaseModel) -> dict[str, Any]:
-    """The fields of a model under their wire names, values as they are, None left out."""
-    named: dict[str, Any] = {}
-    for name, info in type(model).model_fields.items():
-        value = getattr(model, name, None)
-        if value is not None:
-            named[info.alias or name] = value
-    return {**named, **(model.model_extra or {})}
+    listed: Any = tolist() if callable(tolist) else None
+    return cast("list[Any]", listed) if isinstance(listed, list) else None
