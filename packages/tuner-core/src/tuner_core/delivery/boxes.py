@@ -21,8 +21,8 @@ from tuner_core.outbox.bounds import Bounds
 from tuner_core.outbox.parcels import Checkpoint, Destination, OutboxStatus, Parcel, Stored
 from tuner_core.outbox.store import Outbox
 from tuner_core.recordings.recording import Recording
-from tuner_core.redaction import Redaction
-from tuner_core.repair.record import Conformed, conform_call_id
+from tuner_core.repair.headers import conform_headers
+from tuner_core.repair.record import Conformed, ConformOptions, conform_call_id
 from tuner_core.repair.values import Repairs
 
 logger = logging.getLogger("tuner_core.delivery")
@@ -39,13 +39,14 @@ class Boxes:
         path: the outbox file.
         to: where records of this process go.
         bounds: how much the outbox keeps.
-        redaction: applied to what running calls tell before it is stored.
+        options: arguments of `conform`; their redaction and allow-list hold for what running calls tell too.
     """
 
-    def __init__(self, path: Path, to: Destination, *, bounds: Bounds, redaction: Redaction | None) -> None:
+    def __init__(self, path: Path, to: Destination, *, bounds: Bounds, options: ConformOptions) -> None:
         self._to = to
         self._bounds = bounds
-        self._redaction = redaction
+        self._redaction = options.get("redaction")
+        self._allowed = options.get("allowed_sip_headers", ())
         self._box = open_outbox(path, bounds)
         self._tidied_at = -math.inf
         self._dropped = 0
@@ -84,6 +85,8 @@ class Boxes:
 
     def _checkpoint(self, news: News) -> Checkpoint:
         redaction, events, facts = self._redaction, news.events, facts_json(news.facts)
+        if "sip_headers" in facts:
+            facts["sip_headers"] = conform_headers(facts["sip_headers"], self._allowed, Repairs())
         if redaction is not None:
             events = [redaction.redact_event(event) for event in events]
             identity = facts.pop("identity", None)

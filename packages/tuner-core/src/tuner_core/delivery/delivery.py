@@ -254,7 +254,8 @@ class Delivery:
 
     def _store_only(self, handover: Handover) -> None:
         """No thread can be started any more: put the record on disk for the next start."""
-        config, conformed = self._config, handover.conformed(self._redaction)
+        config = self._config
+        conformed = handover.conformed(config.conform_options(self._redaction))
         box = open_outbox(config.outbox_path, config.outbox_bounds)
         try:
             to = Destination(config.base_url, config.workspace_id, config.agent_id)

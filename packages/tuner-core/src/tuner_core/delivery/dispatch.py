@@ -61,8 +61,8 @@ class Dispatch:
         self._retry = retry
         self._timeout_s = timeout_s
         self._to = Destination(config.base_url, config.workspace_id, config.agent_id)
-        self._boxes = Boxes(config.outbox_path, self._to, bounds=config.outbox_bounds, redaction=redaction)
-        self._redaction = redaction
+        self._options = options = config.conform_options(redaction)
+        self._boxes = Boxes(config.outbox_path, self._to, bounds=config.outbox_bounds, options=options)
         self._watched: dict[tuple[Outbox, Destination, str], list[Handover]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._drains: list[Future[OutboxStatus]] = []
@@ -78,7 +78,7 @@ class Dispatch:
     def take(self, handover: Handover) -> None:
         """Store a record and start its lane."""
         try:
-            conformed = handover.conformed(self._redaction)
+            conformed = handover.conformed(self._options)
         except InvalidRecord as error:
             logger.error("a call was not accepted: %s", error)
             handover.settle(DeliveryOutcome("refused", detail=str(error)))
@@ -184,7 +184,7 @@ class Dispatch:
             self._boxes.guarded(lambda: box.extend(parcel, now=time.time()), None)
 
         if await late.wait(keep=keep, hurry=self._hurry):
-            conformed = handover.conformed(self._redaction)
+            conformed = handover.conformed(self._options)
             parcel = replace(parcel, body=conformed.body(), repairs=conformed.repairs)
             self._boxes.guarded(lambda: box.amend(parcel), None)
         keep()

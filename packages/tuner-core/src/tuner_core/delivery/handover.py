@@ -14,8 +14,7 @@ from tuner_core.events import CallEvent
 from tuner_core.recordings.recording import Recording
 from tuner_core.recordings.source import UrlSource
 from tuner_core.records import CallRecord
-from tuner_core.redaction import Redaction
-from tuner_core.repair.record import Conformed, conform
+from tuner_core.repair.record import Conformed, ConformOptions, conform
 
 logger = logging.getLogger("tuner_core.recordings")
 
@@ -45,8 +44,11 @@ class Handover:
     settled: Future[DeliveryOutcome] = field(default_factory=Future[DeliveryOutcome])
     problem: str = ""
 
-    def conformed(self, redaction: Redaction | None) -> Conformed:
+    def conformed(self, options: ConformOptions) -> Conformed:
         """The record as it is stored, with what is known of its recording by now; reads the recording's header.
+
+        Args:
+            options: arguments of `conform`.
 
         Raises:
             InvalidRecord: no repair makes it one that the API takes.
@@ -57,7 +59,7 @@ class Handover:
             record = recording.described_in(record)
         if self.late_url is not None:
             record = with_url(record, self.late_url.known())
-        conformed = conform(record, redaction=redaction)
+        conformed = conform(record, **options)
         return replace(conformed, repairs=(*conformed.repairs, *notes)) if notes else conformed
 
     def has_upload(self, settled: DeliveryOutcome | None) -> bool:

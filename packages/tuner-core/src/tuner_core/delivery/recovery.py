@@ -27,7 +27,9 @@ def rebuilt(call: OpenCall) -> Rebuilt:
     `error`. How it came about stands in `general_meta_data_raw.tuner_sdk.recovered`.
     """
     try:
-        conformed = conform(record_of(call))
+        record = record_of(call)
+        # The allow-list was applied when the journal was written.
+        conformed = conform(record, allowed_sip_headers=tuple(record.sip_headers or ()))
         return Rebuilt(conformed.body(), conformed.repairs)
     except Exception as error:  # whatever the journal holds, it must not be in the way of the others
         problem = str(error) if isinstance(error, InvalidRecord) else type(error).__name__
