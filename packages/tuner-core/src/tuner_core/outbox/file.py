@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import sqlite3
 import threading
 import time
@@ -23,6 +24,7 @@ from tuner_core.outbox import schema
 from tuner_core.outbox.holder import FileHolder, Holder, MemoryHolder
 
 _BUSY_TIMEOUT_S = 5.0
+_LOOK_AGAIN_S = (0.0002, 0.002)
 _LONGEST_WAL_BYTES = 4 * 1024 * 1024
 
 
@@ -173,7 +175,7 @@ class OutboxFile:
 @contextlib.contextmanager
 def _transaction(db: sqlite3.Connection) -> Generator[None]:
     """Everything in the block or nothing; the write lock is taken at the start, so it cannot fail half-way."""
-    db.execute("BEGIN IMMEDIATE")
+    _begin(db)
     try:
         yield
         db.execute("COMMIT")
@@ -181,6 +183,29 @@ def _transaction(db: sqlite3.Connection) -> Generator[None]:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    """Take the write lock, waiting for it in short steps.
+
+    SQLite's own waiting sleeps up to 100 ms between two looks, and a transaction here lasts less than one: where
+    several processes write, they would mostly sleep.
+    """
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                # Its extended codes, such as the one while a WAL is recovered, have it in the lowest byte.
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(random.uniform(*_LOOK_AGAIN_S))
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
