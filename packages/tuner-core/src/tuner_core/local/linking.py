@@ -8,6 +8,7 @@ change in the agent.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -76,10 +77,11 @@ def link_all(
     missing = [row for row in refusals if row.call_id not in accepted and row.sip_call_id not in found]
     refused = pair_refusals(lonely, missing, candidates)
     twins = _by_value(spare, lambda row: row.sip_call_id)
+    arrivals = sorted(call.received_at for call in spare)
     return [
         _linked(simulation, *found[simulation.sip_call_id], twins.get(simulation.sip_call_id, []))
         if simulation.sip_call_id in found
-        else _unlinked(simulation, candidates.get(simulation.sip_call_id), spare, refused)
+        else _unlinked(simulation, candidates.get(simulation.sip_call_id), arrivals, refused)
         for simulation in simulations
     ]
 
@@ -121,10 +123,10 @@ def _linked(simulation: Simulation, by: LinkedBy, call: PostedCall, twins: Seque
 def _unlinked(
     simulation: Simulation,
     candidate: PostedCall | None,
-    spare: Sequence[PostedCall],
+    arrivals: Sequence[float],
     refused: Mapping[str, Refusal],
 ) -> Link:
-    later = sum(call.received_at >= simulation.started_at for call in spare)
+    later = len(arrivals) - bisect_left(arrivals, simulation.started_at)
     reason = why_unlinked(simulation, candidate, unnamed=later, refusal=refused.get(simulation.sip_call_id))
     remedy = remedy_for(candidate.sip_call_id, candidate.call_id) if candidate is not None else Remedy()
     return Link(False, f"not linked: {reason}", candidate=candidate, fix=remedy.fix, howto=remedy.howto)

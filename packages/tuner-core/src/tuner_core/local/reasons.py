@@ -136,6 +136,24 @@ def near_miss(simulation: Simulation, call: PostedCall) -> str:
     return ""
 
 
+def near_keys(row: Simulation | PostedCall) -> set[tuple[str, str]]:
+    """Give keys of which a simulation and a call have one in common wherever `near_miss` finds something."""
+    keys: set[tuple[str, str]] = set()
+    is_call = isinstance(row, PostedCall)
+    if row.sip_call_id:
+        keys |= {("id", _folded(row.sip_call_id)), ("before host", _before_host(row.sip_call_id))}
+        if not is_call:
+            keys.add(("correlation as given", row.sip_call_id))
+    if row.correlation_id:
+        keys |= {("correlation", _folded(row.correlation_id))}
+        keys.add(
+            ("correlation as given", row.correlation_id) if is_call else ("id", _folded(row.correlation_id))
+        )
+    if row.recipient:
+        keys.add(("recipient", _user_part(row.recipient)))
+    return keys
+
+
 def _mismatch(simulation: Simulation, call: PostedCall) -> str:
     who = f"the agent's call {shown(call.call_id)}"
     if near := near_miss(simulation, call):
