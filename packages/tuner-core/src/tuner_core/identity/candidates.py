@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tuner_core.identity.description import Provider
 from tuner_core.identity.fields import Field, Fields
 from tuner_core.identity.names import Meaning, carrier_in, header_name, meaning
+from tuner_core.identity.vetting import correlation_id_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,11 @@ def look(provider: Provider, fields: Fields, *, first: tuple[str, ...] = ()) -> 
     """
     by_name: dict[Meaning, list[tuple[Field, bool]]] = {kind: [] for kind in Meaning}
     carrier = ""
-    for entry, among_headers in _headers_marked(provider, fields):
+    headers = fields.inside(provider.headers)
+    for entry in fields.all:
         if not entry.text:
             continue
+        among_headers = id(entry) in headers
         found = meaning(entry.name, among_headers=among_headers)
         if found is not None:
             by_name[found].append((entry, among_headers))
@@ -72,8 +75,10 @@ def look(provider: Provider, fields: Fields, *, first: tuple[str, ...] = ()) -> 
     ]
     unique = {id(candidate.field): candidate for candidate in reversed(ordered)}
     kept = [candidate for candidate in ordered if unique[id(candidate.field)] is candidate]
-    correlations = tuple(entry for entry, _ in by_name[Meaning.CORRELATION])
-    return Sight(tuple(kept), correlations, carrier)
+    correlations = [entry for entry, _ in by_name[Meaning.CORRELATION]]
+    # Without its X- the name is anybody's, so there the value must have the form.
+    correlations += [entry for entry in fields.at("correlation-id") if correlation_id_in(entry.text)]
+    return Sight(tuple(kept), tuple(correlations), carrier)
 
 
 def _by_call_id_name(found: Iterable[tuple[Field, bool]], inner: set[int]) -> Iterator[Candidate]:
@@ -83,17 +88,6 @@ def _by_call_id_name(found: Iterable[tuple[Field, bool]], inner: set[int]) -> It
             is_header = (header_name(entry.name) or (among_headers and entry.name)) == "callid"
             if is_header is wanted and id(entry) not in inner:
                 yield Candidate(entry, forwarded=not is_header)
-
-
-def _headers_marked(provider: Provider, fields: Fields) -> Iterator[tuple[Field, bool]]:
-    """Every field, and whether it stands among SIP headers."""
-    everywhere = "*" in provider.headers
-    containers = {entry.keys for place in provider.headers if place != "*" for entry in fields.at(place)}
-    for entry in fields.all:
-        inside = everywhere or any(
-            len(entry.keys) > len(keys) and entry.keys[: len(keys)] == keys for keys in containers
-        )
-        yield entry, inside
 
 
 def _at(places: Iterable[str], fields: Fields) -> Iterator[Field]:

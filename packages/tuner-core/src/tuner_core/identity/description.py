@@ -76,7 +76,7 @@ class Provider:
 
     Attributes:
         name: lower case, as in `SipIdentity.provider`.
-        shapes: its payloads.
+        shapes: its payloads, the most particular first: of several that fit, the first gives name and fix.
         fix: one sentence: what to configure so that the Call-ID arrives.
         end_to_end_fix: one sentence: what to configure where only a later leg's Call-ID arrives.
         send_instead: where the Call-ID stands, to finish the sentence "send …".

@@ -36,10 +36,10 @@ def _best(candidates: Iterable[Provider], fields: Fields) -> Match | None:
     best: Match | None = None
     highest = 0
     for provider in candidates:
-        for shape in provider.shapes:
-            score = _score(shape, fields)
-            if score > highest:
-                best, highest = Match(provider, shape), score
+        fitting = [(shape, score) for shape in provider.shapes if (score := _score(shape, fields))]
+        score = max((score for _, score in fitting), default=0)
+        if score > highest:
+            best, highest = Match(provider, fitting[0][0]), score
     return best
 
 

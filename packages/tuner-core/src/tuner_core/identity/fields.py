@@ -85,6 +85,17 @@ class Fields:
         literal = place[1:].lower()
         return [entry for entry in self.at(literal) if _ends_with(entry.path.lower(), literal)]
 
+    def inside(self, places: tuple[str, ...]) -> frozenset[int]:
+        """Identities (`id`) of the fields in the containers at `places`; `*` is the whole payload."""
+        if "*" in places:
+            return frozenset(id(entry) for entry in self.all)
+        containers = {entry.keys for place in places for entry in self.at(place)}
+        return frozenset(
+            id(entry)
+            for entry in (self.all if containers else ())
+            if any(entry.keys[: len(keys)] == keys and len(entry.keys) > len(keys) for keys in containers)
+        )
+
 
 def fields_of(data: Any) -> Fields:
     """All fields of plain data as `read` gives it; deep, endless or huge data is looked at as far as the limits go."""
@@ -134,14 +145,11 @@ def _expanded(entry: Field) -> Any:
 
 def _named_value(entry: Field, table: Mapping[Any, Any]) -> Iterator[Field]:
     """The field that `{"name": …, "value": …}` stands for."""
-    if "value" not in table:
-        return
-    for key in _NAME_KEYS:
-        name = table.get(key)
-        if isinstance(name, str) and name.strip():
-            where = re.sub(r"\[\d+\]$", "", entry.path)
-            yield Field(_bracketed(where, name.strip()), (*entry.keys, normal(name.strip())), table["value"])
-            return
+    folded = {key.lower(): value for key, value in table.items() if isinstance(key, str)}
+    name = next((_key_text(folded[key]) for key in _NAME_KEYS if _key_text(folded.get(key))), "")
+    if name and "value" in folded:
+        where = re.sub(r"\[\d+\]$", "", entry.path)
+        yield Field(_bracketed(where, name), (*entry.keys, normal(name)), folded["value"])
 
 
 def _pair(value: Any) -> tuple[str, Any] | None:
@@ -151,7 +159,7 @@ def _pair(value: Any) -> tuple[str, Any] | None:
         name = _key_text(key)
         return (name, inner) if name else None
     if isinstance(value, str) and len(value) <= _MAX_PAIRS_TEXT:
-        header = re.fullmatch(r"([A-Za-z][\w-]*)(?::[ \t]+|=)(\S+)\s*", value)
+        header = re.fullmatch(r"([A-Za-z][\w-]*)(?::[ \t]+|=)([^\s,;&]+)\s*", value)
         return (header[1], header[2]) if header else None
     return None
 

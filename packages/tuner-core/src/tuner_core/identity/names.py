@@ -2,7 +2,7 @@
 
 One header arrives under many names: `X-CID`, `x_cid`, `SipHeader_X-CID` (Twilio's and Vonage's webhooks),
 `X-PH-XCID` (Plivo), `sip.h.x-cid` (LiveKit), `variable_sip_h_X-CID` (FreeSWITCH), `PJSIP_HEADER(read,X-CID)`
-(Asterisk), or `cid` where a platform strips the `X-`.
+(Asterisk), `$hdr(X-CID)` (Kamailio), or `cid` where a platform strips the `X-`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 _NOISE = str.maketrans("", "", "-_ ${}")
 _HEADER_PREFIX = re.compile(r"(?:dialsipheader|(?:variable)?siph(?:eader)?|sip\.h\.|xph|xvh)+(?=[a-z])")
-_HEADER_FUNCTION = re.compile(r"(?:pj)?sipheader\((?:read,)?([^,)]+)[^)]*\)?")
+_HEADER_FUNCTION = re.compile(r"(?:(?:pj)?sipheader|hdr)\((?:read,)?([^,)]+)[^)]*\)?")
 _CARRIER_MARK = re.compile(
     r"(?:sip\.|x)?(twilio|telnyx|plivo|vobiz|vonage|nexmo|exotel|bandwidth|amazon|amzn|signalwire|cloudonix)"
 )

@@ -23,7 +23,7 @@ from tuner_core.identity.vetting import (
     Vetting,
     correlation_id_in,
     is_telephone_number,
-    own_id_shown,
+    own_ids_shown,
 )
 
 UNKNOWN = Provider(
@@ -76,14 +76,14 @@ def resolution(payload: Any, provider: str = "auto") -> Resolution:
     Raises:
         ConfigError: `provider` is no known name.
     """
-    named = None if provider.strip().lower() == "auto" else _named(provider)
+    named = None if (provider or "auto").strip().lower() == "auto" else _named(provider)
     try:
         reading = read(payload)
         fields = fields_of(reading.data)
         if len(fields.all) < 2:
             return _nothing(named, f"there is nothing to read in this {reading.format}")
         match = shape_of(named, fields) if named else detect(fields) or Match(UNKNOWN, None)
-        found = assemble(match, fields, literal=reading.is_sip)
+        found = assemble(match, fields, literal=reading.is_sip or match.provider.name == "sip")
         return Resolution(found.identity, reading.format, found.shape, found.fix)
     except Exception as error:  # an agent's call must not fail on what a stranger sent
         return _nothing(named, f"the payload cannot be read ({type(error).__name__})")
@@ -108,7 +108,7 @@ def assemble(
     vetting.correlation_id = correlation[0] if correlation else None
     fix = (match.shape.fix if match.shape else "") or provider.fix
     chosen, call_id, rejected, fix_given = _call_id(sight, vetting, fix)
-    own = own_id_shown(provider, fields)
+    own = next(own_ids_shown(provider, fields), None)
     warnings = [*rejected, *notes]
     amiss = call_id is None
     if call_id is None and not fix_given:
@@ -149,7 +149,9 @@ def _call_id(
         if verdict.value is not None:
             return candidate, verdict.value, rejected, fix_given
         if verdict.own_id:
-            rejected.append(f"{candidate.field.path} holds {verdict.own_id}, not the SIP Call-ID: {fix}")
+            owner = find_provider(verdict.owner) if vetting.provider is UNKNOWN else None
+            told = owner.fix if owner else fix
+            rejected.append(f"{candidate.field.path} holds {verdict.own_id}, not the SIP Call-ID: {told}")
             fix_given = True
         else:
             rejected.append(f"{candidate.field.path} not used: {verdict.problem}")

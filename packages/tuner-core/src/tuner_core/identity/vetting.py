@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -32,12 +33,14 @@ class Verdict:
     Attributes:
         value: what to send, None when it must not be sent.
         problem: why not, in words; "" when it is only not meant (a telephone number in X-CID).
-        own_id: whose id it is, when it is a provider's own.
+        own_id: what it is, when it is a provider's own id.
+        owner: name of that provider.
     """
 
     value: str | None = None
     problem: str = ""
     own_id: str = ""
+    owner: str = ""
 
 
 @dataclass(slots=True)
@@ -59,13 +62,7 @@ class Vetting:
     @classmethod
     def of(cls, provider: Provider, fields: Fields, *, literal: bool) -> Vetting:
         """Ready to judge the values of `fields`."""
-        visible = {
-            _folded(entry.text): own.name
-            for own in provider.own_ids
-            for place in own.places
-            for entry in fields.at(place)
-            if entry.text
-        }
+        visible = {_folded(entry.text): own.name for own, entry in own_ids_shown(provider, fields)}
         return cls(provider, visible, literal=literal)
 
     def judge(self, text: str, *, forwarded: bool) -> Verdict:
@@ -89,8 +86,11 @@ class Vetting:
             return Verdict(problem=NO_CALL_ID_FORM)
         if self.correlation_id and value == self.correlation_id:
             return Verdict(problem="it is the X-Correlation-Id, which is sent on its own")
-        own_id = self._own_id(value, forwarded=forwarded)
-        return Verdict(own_id=own_id) if own_id else Verdict(value)
+        if found := recognise(value):
+            return Verdict(own_id=found.name, owner=found.provider)
+        if own_id := self._own_id(value, forwarded=forwarded):
+            return Verdict(own_id=own_id, owner=self.provider.name)
+        return Verdict(value)
 
     def decoded(self, text: str) -> str:
         """A forwarded value as it was before it was forwarded."""
@@ -100,8 +100,6 @@ class Vetting:
         return unquote(text) if not self.literal and _PERCENT.search(text) else text
 
     def _own_id(self, value: str, *, forwarded: bool) -> str:
-        if found := recognise(value):
-            return found.name
         if shown := self.visible.get(_folded(value)):
             return shown
         for own in self.provider.own_ids:
@@ -130,14 +128,14 @@ def is_telephone_number(value: str) -> bool:
     return _TELEPHONE_NUMBER.fullmatch(value) is not None
 
 
-def own_id_shown(provider: Provider, fields: Fields) -> tuple[OwnId, Field] | None:
-    """The provider's own id of the call and where it stands, None when the payload shows none."""
+def own_ids_shown(provider: Provider, fields: Fields) -> Iterator[tuple[OwnId, Field]]:
+    """The provider's own ids and where they stand, best first. A SIP header, say `Call-ID`, is none of them."""
+    headers = fields.inside(provider.headers)
     for own in provider.own_ids:
         for place in own.places:
             for entry in fields.at(place):
-                if _OWN_ID.fullmatch(entry.text):
-                    return own, entry
-    return None
+                if id(entry) not in headers and _OWN_ID.fullmatch(entry.text):
+                    yield own, entry
 
 
 def _folded(value: str) -> str:

@@ -16,7 +16,6 @@ _FIX = "have the caller, or the carrier in between, send X-CID: Daily shows X- h
 PROVIDER = Provider(
     name="daily",
     shapes=(
-        Shape("dial-in webhook", {"callId": "", "callDomain": ""}, also=("sipHeaders", "From", "To")),
         Shape(
             "runner body",
             {"dialin_settings": ""},
@@ -27,6 +26,7 @@ PROVIDER = Provider(
             {"type": r"dial(?:in|out)\..+", "payload": ""},
             also=("payload.sip_headers", "payload.session_id"),
         ),
+        Shape("dial-in webhook", {"callId": "", "callDomain": ""}, also=("sipHeaders", "From", "To")),
     ),
     fix=_FIX,
     end_to_end_fix=_FIX,

@@ -38,7 +38,7 @@ PROVIDER = Provider(
     fix="let the applet ask an HTTPS address for the websocket's URL, and answer with SipCallId in that URL's query",
     send_instead="the applet's custom parameter SipCallId",
     own_ids=(
-        OwnId("Exotel's CallSid", ("CallSid",), r"[0-9a-fA-F]{32}\w*"),
+        OwnId("Exotel's CallSid", ("CallSid", "call_id"), r"[0-9a-fA-F]{32}\w*"),
         OwnId("Exotel's StreamSid", ("stream_sid", "Stream.StreamSID")),
     ),
 )

@@ -25,6 +25,12 @@ PROVIDER = Provider(
             also=("msgid", "data"),
         ),
         Shape(
+            "listen metadata",
+            {"callSid": "", "mixType": "", "sampleRate": ""},
+            also=("applicationSid", "accountSid", "callId", "direction"),
+            fix="put SipCallId into the metadata of the listen verb, from X-CID of the call hook",
+        ),
+        Shape(
             "call hook",
             {"call_sid": UUID, "sip.headers": ""},
             also=("application_sid", "account_sid", "call_id", "direction", "originating_sip_ip", "trace_id"),
@@ -33,12 +39,6 @@ PROVIDER = Provider(
             "call hook",
             {"call_sid": UUID, "application_sid": "", "account_sid": ""},
             also=("call_id", "call_status", "originating_sip_ip", "trace_id", "sbc_callid"),
-        ),
-        Shape(
-            "listen metadata",
-            {"callSid": "", "mixType": "", "sampleRate": ""},
-            also=("applicationSid", "accountSid", "callId", "direction"),
-            fix="put SipCallId into the metadata of the listen verb, from X-CID of the call hook",
         ),
     ),
     fix="take X-CID from sip.headers of the call hook, or update jambonz to a version whose hook has sbc_callid",

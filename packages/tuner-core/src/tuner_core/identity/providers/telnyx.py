@@ -22,6 +22,12 @@ PROVIDER = Provider(
     aliases=("texml",),
     shapes=(
         Shape(
+            "media stream start",
+            {"event": "start", "start.call_control_id": ""},
+            also=("stream_id", "start.custom_parameters", "start.media_format", "start.user_id"),
+            fix=_START_FIX,
+        ),
+        Shape(
             "TeXML webhook",
             {"CallSid": _CONTROL_ID, "AccountSid": ""},
             also=("CallSidLegacy", "ConnectionId", "CallStatus"),
@@ -33,18 +39,12 @@ PROVIDER = Provider(
             also=("payload.call_leg_id", "payload.call_session_id", "payload.connection_id"),
         ),
         Shape("call", {"call_control_id": _CONTROL_ID}, also=("call_leg_id", "call_session_id")),
-        Shape(
-            "media stream start",
-            {"event": "start", "start.call_control_id": ""},
-            also=("stream_id", "start.custom_parameters", "start.media_format", "start.user_id"),
-            fix=_START_FIX,
-        ),
     ),
     fix="have the caller send X-CID, which Telnyx lists in custom_headers of call.initiated",
     end_to_end_fix="have the caller send X-CID, which Telnyx lists in custom_headers of call.initiated",
     send_instead="data.payload.sip_call_id, or the caller's X-CID from custom_headers",
     own_ids=(
-        OwnId("Telnyx's call_control_id", ("call_control_id",), _CONTROL_ID, certain=True),
+        OwnId("Telnyx's call_control_id", ("call_control_id", "call_id"), _CONTROL_ID, certain=True),
         OwnId("Telnyx's CallSid", ("CallSid", "CallSidLegacy")),
         OwnId(
             "Telnyx's call_leg_id",

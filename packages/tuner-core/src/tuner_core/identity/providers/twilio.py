@@ -18,12 +18,6 @@ PROVIDER = Provider(
     name="twilio",
     shapes=(
         Shape(
-            "voice webhook",
-            {"CallSid": _CALL_SID, "AccountSid": _ACCOUNT_SID},
-            also=("ApiVersion", "CallStatus", "Direction"),
-        ),
-        Shape("voice webhook", {"CallSid": _CALL_SID}, also=("ApiVersion", "CallStatus", "Direction")),
-        Shape(
             "media stream start",
             {"event": "start", "start.callSid": _CALL_SID},
             also=("start.streamSid", "start.customParameters", "start.tracks", "start.mediaFormat"),
@@ -36,12 +30,18 @@ PROVIDER = Provider(
             fix=_STREAM_FIX,
         ),
         Shape("media stream parameters", {"customParameters": "", "callSid": _CALL_SID}, fix=_STREAM_FIX),
+        Shape(
+            "voice webhook",
+            {"CallSid": _CALL_SID, "AccountSid": _ACCOUNT_SID},
+            also=("ApiVersion", "CallStatus", "Direction"),
+        ),
+        Shape("voice webhook", {"CallSid": _CALL_SID}, also=("ApiVersion", "CallStatus", "Direction")),
     ),
     fix="let the call reach the agent through a Twilio SIP Domain, whose voice webhook carries SipCallId",
     end_to_end_fix="have the caller's X-CID header sent on to the SIP Domain, which shows it as SipHeader_X-CID",
     send_instead="SipCallId of the voice webhook",
     own_ids=(
-        OwnId("Twilio's CallSid", ("CallSid",), _CALL_SID, certain=True),
+        OwnId("Twilio's CallSid", ("CallSid", "call_id"), _CALL_SID, certain=True),
         OwnId("Twilio's ParentCallSid", ("ParentCallSid",)),
         OwnId("Twilio's StreamSid", ("streamSid",), r"MZ[0-9a-fA-F]{32}", certain=True),
         OwnId("Twilio's AccountSid", ("AccountSid",), _ACCOUNT_SID, certain=True),

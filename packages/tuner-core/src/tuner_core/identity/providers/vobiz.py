@@ -23,7 +23,7 @@ PROVIDER = Provider(
         Shape(
             "audio stream start",
             {"event": "start", "start.callId": "", "start.streamId": "", "start.accountId": r"\d+"},
-            also=("extra_headers",),
+            also=("extra_headers", "start.mediaFormat", "start.tracks", "sequenceNumber"),
             fix='answer the webhook with <Stream extraHeaders="SipCallId=…">, its value in letters and digits',
         ),
     ),
