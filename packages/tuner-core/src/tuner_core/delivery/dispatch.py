@@ -2,8 +2,7 @@
 
 Runs in the courier's event loop, one coroutine at a time, so it has no locks. A record of this process has a lane of
 its own: it is sent at once and tried again after short waits. What earlier processes left, and what failed too often
-in its lane, goes one at a time until the API answers and then a few at once, so that an outage with a long backlog
-costs neither the API nor the newest call anything.
+in its lane, goes beside them at a pace that the API sets.
 """
 
 from __future__ import annotations
@@ -23,9 +22,11 @@ from tuner_core.client import post_once
 from tuner_core.config import TunerConfig
 from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.handover import Handover, News
+from tuner_core.delivery.leftovers import Leftovers
+from tuner_core.delivery.pace import LEFT_OVER
 from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.delivery.uploading import Uploading
-from tuner_core.errors import AuthenticationError, InvalidRecord, OutboxError, TransportError, TunerError
+from tuner_core.errors import AuthenticationError, InvalidRecord, TransportError, TunerError
 from tuner_core.http import RetryPolicy, call_request
 from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel
 from tuner_core.outbox.store import LEASE_S, Outbox
@@ -34,13 +35,7 @@ from tuner_core.redaction import Redaction
 
 logger = logging.getLogger("tuner_core.delivery")
 
-LEFT_OVER = RetryPolicy(base_s=2.0, cap_s=300.0)
-"""Waits of records that no lane carries; they have no last try."""
-
 _SENDERS = 8
-_LEFTOVERS_AT_ONCE = 4
-_LOOK_AGAIN_S = 5.0
-_SHORTEST_WAIT_S = 0.1
 
 
 class Dispatch:
@@ -65,15 +60,12 @@ class Dispatch:
         self._boxes = Boxes(config.outbox_path, self._to, bounds=config.outbox_bounds, options=options)
         self._watched: dict[tuple[Outbox, Destination, str], list[Handover]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
-        self._drains: list[Future[OutboxStatus]] = []
         self._senders = asyncio.Semaphore(_SENDERS)
-        self._due = asyncio.Event()
-        self._hope = asyncio.Event()
         self._hurry = asyncio.Event()
         self._uploading = Uploading(
-            self._boxes, self._to, retry=retry, post=self._post, settled=self._due.set
+            self._boxes, self._to, retry=retry, post=self._post, settled=lambda: self._leftovers.look()
         )
-        self._doubtful = True
+        self._leftovers = Leftovers(self._boxes, self._uploading, self._send_leftover)
 
     def take(self, handover: Handover) -> None:
         """Store a record and start its lane."""
@@ -108,35 +100,11 @@ class Dispatch:
 
     def drain(self, done: Future[OutboxStatus]) -> None:
         """Send what is pending without waiting for its turn; answer `done` when nothing is pending any more."""
-        self._drains.append(done)
-        self._uploading.drain(hurry=True)
-        self._due.set()
-        self._hope.set()
+        self._leftovers.drain(done)
 
     async def send_leftovers(self) -> None:
-        """Send what no lane carries, until cancelled. The first round does not wait for anything's turn."""
-        hurry, failures = True, 0
-        while True:
-            self._due.clear()
-            self._boxes.recover()
-            claimed = self._boxes.claimed(
-                1 if self._doubtful else _LEFTOVERS_AT_ONCE, hurry=hurry or bool(self._drains)
-            )
-            if not claimed:
-                hurry = False
-                # Not before everything had its try: what is too old may still get through.
-                self._boxes.tidy()
-                await self._wait_until_due()
-                continue
-            tries = await asyncio.gather(*(self._send_leftover(box, parcel) for box, parcel in claimed))
-            errors = [error for error in tries if error is not None]
-            self._doubtful = bool(errors)
-            failures = failures + 1 if errors else 0
-            if errors:
-                hurry = False
-                pause = LEFT_OVER.wait_s(failures, errors[-1], random.random())
-                if await self._paused(min(pause, _LOOK_AGAIN_S) if self._drains else pause):
-                    failures = 0
+        """Send what no lane carries, until cancelled."""
+        await self._leftovers.run()
 
     async def send_recordings(self) -> None:
         """Upload recordings that no lane carries, until cancelled."""
@@ -156,8 +124,7 @@ class Dispatch:
         await self._uploading.wind_up(max(give_up_at - loop.time(), 0.0))
         for handover in [one for watching in self._watched.values() for one in watching]:
             handover.settle(DeliveryOutcome("pending", detail="stored; this process stopped sending"))
-        for drain in self._drains:
-            drain.set_exception(OutboxError("the delivery was closed"))
+        self._leftovers.close()
 
     async def close(self) -> None:
         """Close the connections and the outbox."""
@@ -172,7 +139,7 @@ class Dispatch:
 
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
         self._lanes.discard(task)
-        self._due.set()
+        self._leftovers.look()
 
     async def _with_url(self, box: Outbox, parcel: Parcel, handover: Handover) -> Parcel:
         """The record once its recording's URL is known, as it is when the wait for that is over."""
@@ -282,7 +249,7 @@ class Dispatch:
         self._settle(box, parcel, DeliveryOutcome("delivered", receipt))
         if upload is not None:
             upload()
-        self._hope.set()
+        self._leftovers.hope()
 
     def _refused(self, box: Outbox, parcel: Parcel, error: TunerError) -> None:
         logger.error("refused, and kept for `tuner outbox retry`: %s", error)
@@ -299,36 +266,3 @@ class Dispatch:
     def _settle(self, box: Outbox, parcel: Parcel, outcome: DeliveryOutcome) -> None:
         for handover in self._watched.pop((box, parcel.to, parcel.call_id), ()):
             handover.settle(outcome)
-
-    async def _paused(self, wait_s: float) -> bool:
-        """Wait after a failure; True when the API has answered a lane, or somebody wants to drain, meanwhile."""
-        self._hope.clear()
-        return await _within(wait_s, self._hope)
-
-    async def _wait_until_due(self) -> None:
-        due = self._boxes.next_due()
-        if due is None and self._uploading.next_due() is None:
-            self._answer_drains()
-        # Who drains wants to know soon what other processes, which cannot wake this one, have sent.
-        longest = _SHORTEST_WAIT_S if self._drains else _LOOK_AGAIN_S
-        wait = longest if due is None else due - time.time()
-        await _within(min(max(wait, _SHORTEST_WAIT_S), longest), self._due)
-
-    def _answer_drains(self) -> None:
-        drains, self._drains = self._drains, []
-        self._uploading.drain(hurry=False)
-        for drain in drains:
-            try:
-                drain.set_result(self._boxes.status())
-            except OutboxError as error:
-                drain.set_exception(error)
-
-
-async def _within(wait_s: float, event: asyncio.Event) -> bool:
-    """Wait for an event; False when the time is over first."""
-    try:
-        async with asyncio.timeout(wait_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -195,24 +195,23 @@ class Uploading:
         return error
 
     async def _try(self, box: Outbox, upload: Upload) -> tuple[Upload, TunerError] | None:
-        """Upload once; None when it is settled, else the upload as it should be tried again, and why."""
+        """Upload once; None when it is settled, else the upload as it should be tried again, and why.
+
+        A target that is refused is replaced at once.
+        """
         async with self._places, self._leased(box, upload) as ours:
-            if not ours:
+            while ours:
+                try:
+                    upload = await self._aimed(box, upload)
+                    await self._send(upload)
+                    break
+                except Exception as error:
+                    failed = self._judged(box, upload, _as_upload_error(error))
+                if failed is None or failed[0].target is not None or upload.target is None:
+                    return failed
+                upload = failed[0]
+            else:
                 return None
-            try:
-                upload = await self._aimed(box, upload)
-                await self._send(upload)
-            except UploadError as error:
-                return self._judged(box, upload, error)
-            except TunerError as error:
-                if error.retryable or isinstance(error, AuthenticationError):
-                    return self._judged(box, upload, UploadError(str(error), retryable=True))
-                return self._judged(box, upload, UploadError(f"no other upload target was given: {error}"))
-            except Exception as error:  # no TLS, or an interpreter that shuts down and takes the threads away
-                problem = UploadError(
-                    f"the recording was not uploaded: {type(error).__name__}", retryable=True
-                )
-                return self._judged(box, upload, problem)
         if upload.delete_after:
             with suppress(OSError):
                 upload.path.unlink()
@@ -305,6 +304,17 @@ class Uploading:
         longest = _SHORTEST_WAIT_S if self.hurry else _LOOK_AGAIN_S
         wait = longest if due is None else due - time.time()
         await _within(min(max(wait, _SHORTEST_WAIT_S), longest), self._due)
+
+
+def _as_upload_error(error: Exception) -> UploadError:
+    if isinstance(error, UploadError):
+        return error
+    if isinstance(error, TunerError):
+        # A wrong key here must not condemn what processes with a right one have stored.
+        passing = error.retryable or isinstance(error, AuthenticationError)
+        return UploadError(f"no other upload target was given: {error}", retryable=passing)
+    # No TLS, or an interpreter that shuts down and takes the threads away.
+    return UploadError(f"the recording was not uploaded: {type(error).__name__}", retryable=True)
 
 
 async def _within(wait_s: float, event: asyncio.Event) -> None:

@@ -59,20 +59,37 @@ def make_room(db: sqlite3.Connection, bounds: Bounds, *, newest: int, now: float
     for row, freed in _first_to_go(db, newest):
         if count <= bounds.records and size <= bounds.bytes:
             break
-        _drop(db, "id = ?", (row,), "the outbox was full", now)
+        drop(db, "id = ?", (row,), "the outbox was full", now)
         count, size, dropped = count - 1, size - freed, dropped + 1
     return dropped
 
 
 def drop_older(db: sqlite3.Connection, bounds: Bounds, *, now: float) -> int:
     """Drop what was handed over longer ago than the bound on age; how many records that were."""
-    return _drop(
+    return drop(
         db,
         "state IN ('pending', 'refused') AND lease_holder IS NULL AND stored_at < ?",
         (now - bounds.age_s,),
         f"not delivered within {bounds.age_s / 86400:g} days",
         now,
     )
+
+
+def drop(db: sqlite3.Connection, condition: str, values: tuple[object, ...], reason: str, now: float) -> int:
+    """Turn undelivered records into dropped ones: counted, without a body, with the reason; how many there were.
+
+    Args:
+        db: inside a transaction.
+        condition: on rows that are pending or refused, in SQL.
+        values: its parameters.
+        reason: in words.
+        now: Unix seconds.
+    """
+    return db.execute(
+        "UPDATE records SET state = 'dropped', body = NULL, settled_at = ?, detail = ?, lease_holder = NULL,"
+        f" lease_until = NULL WHERE {condition}",
+        (now, f"dropped: {reason}", *values),
+    ).rowcount
 
 
 def forget_settled(db: sqlite3.Connection, *, now: float) -> None:
@@ -95,22 +112,9 @@ def give_back_pages(db: sqlite3.Connection) -> None:
         db.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
 
 
-def drop(db: sqlite3.Connection, condition: str, values: tuple[object, ...], reason: str, now: float) -> int:
-    """Turn undelivered records into dropped ones: counted, without a body, with the reason."""
-    return _drop(db, f"state IN ('pending', 'refused') AND ({condition})", values, reason, now)
-
-
 def _first_to_go(db: sqlite3.Connection, newest: int) -> Iterator[tuple[int, int]]:
     for query in _TO_GO:
         # A few at a time: what is read must not change under the reader.
         while rows := db.execute(f"{query} LIMIT 100", (newest,)).fetchall():
             for row in rows:
                 yield row[0], row[1]
-
-
-def _drop(db: sqlite3.Connection, condition: str, values: tuple[object, ...], reason: str, now: float) -> int:
-    return db.execute(
-        "UPDATE records SET state = 'dropped', body = NULL, settled_at = ?, detail = ?, lease_holder = NULL,"
-        f" lease_until = NULL WHERE {condition}",
-        (now, f"dropped: {reason}", *values),
-    ).rowcount

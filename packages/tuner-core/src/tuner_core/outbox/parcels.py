@@ -142,3 +142,24 @@ class Rebuilt:
     body: bytes = field(repr=False)
     repairs: tuple[str, ...] = ()
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record with its body, as it lies in the outbox."""
+
+    to: Destination
+    call_id: str
+    state: RowState
+    body: bytes = field(repr=False)
+    repairs: tuple[str, ...]
+    cut_short: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many records are pending for one workspace at one address."""
+
+    base_url: str
+    workspace_id: int
+    pending: int

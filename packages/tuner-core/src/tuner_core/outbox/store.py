@@ -18,6 +18,7 @@ from pathlib import Path
 from tuner_core.outbox.bounds import (
     KEEP_SETTLED_S,
     Bounds,
+    drop,
     drop_older,
     forget_settled,
     give_back_pages,
@@ -25,6 +26,7 @@ from tuner_core.outbox.bounds import (
 )
 from tuner_core.outbox.file import OutboxFile
 from tuner_core.outbox.keys import KEY, destination_in, key_of
+from tuner_core.outbox.ledger import Ledger
 from tuner_core.outbox.open_calls import OpenCalls
 from tuner_core.outbox.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
 from tuner_core.outbox.uploads import Uploads
@@ -43,6 +45,7 @@ class Outbox:
     Attributes:
         calls: the journal of the calls that still run.
         uploads: recordings that follow their calls.
+        ledger: the account, the rows and their content.
 
     Raises:
         OutboxError: it cannot be opened, is no outbox, or was written by a later version.
@@ -53,6 +56,7 @@ class Outbox:
         self._bounds = bounds or Bounds()
         self.calls = OpenCalls(self._file)
         self.uploads = Uploads(self._file)
+        self.ledger = Ledger(self._file)
 
     @property
     def durable(self) -> bool:
@@ -266,50 +270,42 @@ class Outbox:
         with self._file.writing(durable=False) as db:
             dropped = drop_older(db, self._bounds, now=now)
             forget_settled(db, now=now)
+        self.give_back_space()
+        return dropped
+
+    def give_back_space(self) -> None:
+        """Return some of the file's free space to the file system, when there is much."""
         with self._file.reading() as db:
             give_back_pages(db)
-        return dropped
+
+    def purge(self, state: RowState, *, older_than_s: float = 0.0, now: float) -> int:
+        """Remove records on request: undelivered ones are dropped, and counted so; of others the row goes.
+
+        Args:
+            state: of the records to remove; those that are being sent stay.
+            older_than_s: only those handed over longer ago, in seconds.
+            now: Unix seconds.
+
+        Returns:
+            How many there were.
+        """
+        before = (now - older_than_s,)
+        self._release_the_dead(now)
+        with self._file.writing() as db:
+            if state in {"pending", "refused"}:
+                picked = f"state = '{state}' AND lease_holder IS NULL AND stored_at <= ?"
+                return drop(db, picked, before, "purged", now)
+            return db.execute(
+                "DELETE FROM records WHERE state = ? AND stored_at <= ?", (state, *before)
+            ).rowcount
 
     def status(self) -> OutboxStatus:
         """The account of this file."""
-        with self._file.reading() as db:
-            total = dict(db.execute("SELECT state, count FROM totals").fetchall())
-            sending, oldest = db.execute(
-                "SELECT COUNT(lease_holder), MIN(stored_at) FROM records WHERE state = 'pending'"
-            ).fetchone()
-            running = int(db.execute("SELECT COUNT(*) FROM calls WHERE holder <> ''").fetchone()[0])
-        return OutboxStatus(
-            accepted=total["accepted"],
-            delivered=total["delivered"],
-            pending=total["pending"],
-            refused=total["refused"],
-            dropped=total["dropped"],
-            sending=sending,
-            oldest_pending_at=oldest,
-            open_calls=running,
-        )
+        return self.ledger.status()
 
     def entries(self, *, state: RowState | None = None, limit: int = 100) -> list[OutboxEntry]:
         """Rows without their bodies, newest first."""
-        with self._file.reading() as db:
-            rows = db.execute(
-                "SELECT *, COALESCE(LENGTH(body), 0) AS size FROM records WHERE ? IS NULL OR state = ?"
-                " ORDER BY id DESC LIMIT ?",
-                (state, state, limit),
-            ).fetchall()
-        return [
-            OutboxEntry(
-                call_id=row["call_id"],
-                state=row["state"],
-                to=destination_in(row),
-                stored_at=row["stored_at"],
-                settled_at=row["settled_at"],
-                attempts=row["attempts"],
-                size=row["size"],
-                detail=row["detail"],
-            )
-            for row in rows
-        ]
+        return self.ledger.entries(state=state, limit=limit)
 
     def close(self) -> None:
         """Close the file; leases of this process are free from now on."""

@@ -1,0 +1,95 @@
+"""`tuner outbox status` and `list`: the account, and the rows without their content."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from tuner_core.cli.outbox.opening import JsonOption, PathOption, account_line, moment, opened
+from tuner_core.outbox.parcels import OpenCall, OutboxEntry, RowState
+
+_COLUMNS = ("call", "state", "stored", "tries", "bytes", "agent", "detail")
+
+
+def status(path: PathOption = None, as_json: JsonOption = False) -> None:
+    """Print the account: accepted = delivered + pending + refused + dropped."""
+    file, box = opened(path)
+    account, calls, uploads = box.status(), box.calls.listed(now=time.time()), box.uploads.counts()
+    box.close()
+    abandoned = sum(call.abandoned for call in calls)
+    if as_json:
+        document = {"path": str(file), **asdict(account), "abandoned_calls": abandoned, "uploads": uploads}
+        typer.echo(json.dumps(document))
+        return
+    oldest = f", the oldest since {moment(account.oldest_pending_at)}" if account.oldest_pending_at else ""
+    typer.echo(f"{file}\n{account_line(account)}\nbeing sent now: {account.sending}{oldest}")
+    if calls:
+        ended = f", {abandoned} of a process that is gone: the next start or `tuner outbox drain` sends them"
+        typer.echo(f"calls that still run: {len(calls) - abandoned}{ended if abandoned else ''}")
+    if any(uploads.values()):
+        counts = ", ".join(f"{state} {count}" for state, count in uploads.items() if count)
+        typer.echo(f"recordings: {counts}")
+
+
+def list_records(
+    path: PathOption = None,
+    state: Annotated[str, typer.Option(help="open, pending, delivered, refused, dropped or all.")] = "all",
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List records, and calls that still run, without their content."""
+    states: dict[str, RowState | None] = {
+        "all": None,
+        "open": None,
+        "pending": "pending",
+        "delivered": "delivered",
+        "refused": "refused",
+        "dropped": "dropped",
+    }
+    if state not in states:
+        raise typer.BadParameter(", ".join(states), param_hint="--state")
+    _, box = opened(path)
+    calls = box.calls.listed(now=time.time()) if state in {"all", "open"} else []
+    entries = [] if state == "open" else box.entries(state=states[state], limit=limit)
+    box.close()
+    if as_json:
+        typer.echo(json.dumps([*map(_open_call, calls), *map(asdict, entries)]))
+        return
+    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS))
+    for row in [*map(_open_row, reversed(calls)), *map(_row, entries)]:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _row(entry: OutboxEntry) -> tuple[str, ...]:
+    return (
+        entry.call_id,
+        entry.state,
+        moment(entry.stored_at),
+        str(entry.attempts),
+        str(entry.size),
+        entry.to.agent_id,
+        entry.detail,
+    )
+
+
+def _open_row(call: OpenCall) -> tuple[str, ...]:
+    detail = "its process is gone" if call.abandoned else "still running"
+    return (call.call_id, "open", moment(call.opened_at), "", "", call.to.agent_id, detail)
+
+
+def _open_call(call: OpenCall) -> dict[str, Any]:
+    return {
+        "call_id": call.call_id,
+        "state": "open",
+        "to": asdict(call.to),
+        "opened_at": call.opened_at,
+        "seen_at": call.seen_at,
+        "abandoned": call.abandoned,
+    }
