@@ -17,7 +17,7 @@ from tuner_core.outbox.parcels import OutboxStatus, Parcel
 from tuner_core.outbox.store import Outbox
 
 _AT_ONCE = 4
-_LOOK_AGAIN_S = 5.0
+_LOOK_AGAIN_S = 2.0
 _SHORTEST_WAIT_S = 0.1
 
 Send: TypeAlias = Callable[[Outbox, Parcel], Coroutine[Any, Any, TunerError | None]]
@@ -31,20 +31,17 @@ class Leftovers:
         uploading: carries recordings; a drain waits for them too.
         send: tries a record once and, when that fails or is cancelled, gives the lease back; the error when another
             try may help.
+        due: set when something may be due sooner than it was.
     """
 
-    def __init__(self, boxes: Boxes, uploading: Uploading, send: Send) -> None:
+    def __init__(self, boxes: Boxes, uploading: Uploading, send: Send, due: asyncio.Event) -> None:
         self._boxes = boxes
         self._uploading = uploading
         self._send = send
         self._pace = Pace(_AT_ONCE)
         self._drains: list[Future[OutboxStatus]] = []
-        self._due = asyncio.Event()
+        self._due = due
         self._hope = asyncio.Event()
-
-    def look(self) -> None:
-        """Something may be due sooner than it was."""
-        self._due.set()
 
     def hope(self) -> None:
         """The API has answered somebody."""
