@@ -45,17 +45,20 @@ class ScriptedStorage:
     last and not too large.
 
     Args:
-        script: an answer for each upload in turn; a bare number is a status, 200 lets the form be judged.
+        script: an answer for each upload in turn; a bare number is a status, 200 lets the form be judged. `RESET` and
+            `HANG` come when half of it has been read.
         max_bytes: the largest recording.
         lasts_s: seconds until an upload target expires.
 
     Attributes:
-        tries: every upload so far.
+        begun: how many uploads have begun.
+        tries: every upload that has ended, in whatever way.
         stored: SHA-256 of the recording of each call.
         times_stored: how often a recording of each call was stored.
     """
 
     def __init__(self, *script: Step, max_bytes: int = 100 * 1024 * 1024, lasts_s: float = 3600.0) -> None:
+        self.begun = 0
         self.tries: list[UploadTry] = []
         self.stored: dict[str, str] = {}
         self.times_stored: dict[str, int] = {}
@@ -85,10 +88,10 @@ class ScriptedStorage:
             "max_bytes": self._max_bytes,
         }
 
-    def wait_for_tries(self, count: int, *, timeout_s: float = 10.0) -> bool:
-        """Wait until so many uploads have ended; False when the time is over."""
+    def wait_for_uploads(self, count: int, *, timeout_s: float = 10.0) -> bool:
+        """Wait until so many uploads have begun; False when the time is over."""
         with self._mutex:
-            return self._mutex.wait_for(lambda: len(self.tries) >= count, timeout_s)
+            return self._mutex.wait_for(lambda: self.begun >= count, timeout_s)
 
     def __enter__(self) -> Self:
         storage = self
@@ -121,6 +124,8 @@ class ScriptedStorage:
         at = time.time()
         with self._mutex:
             step = self._script.pop(0) if self._script else None
+            self.begun += 1
+            self._mutex.notify_all()
         length = int(request.headers.get("content-length") or 0)
         read, call_id, status = 0, "", None
         digest = hashlib.sha256()
@@ -128,7 +133,7 @@ class ScriptedStorage:
             headers = {name.lower(): value for name, value in request.headers.items()}
             receiver = UploadReceiver(self._bucket(), headers, now=at)
             while read < length:
-                if step == RESET and read >= length // 2:
+                if step in (RESET, HANG) and read >= length // 2:
                     break
                 piece = request.rfile.read1(min(_PIECE_BYTES, length - read))  # type: ignore[attr-defined]
                 if not piece:
@@ -140,9 +145,10 @@ class ScriptedStorage:
             status = self._answer(request, step, whole=read == length)
         except Refused as refused:
             status = refused.status
-            # As S3 does: the rest of the body is not waited for.
-            request.close_connection = True
+            # The answer comes before the end of the body; closing at once would take it back.
             _send(request, refused.status, refused.xml())
+            while read < length and (piece := request.rfile.read(min(_PIECE_BYTES, length - read))):
+                read += len(piece)
         finally:
             with self._mutex:
                 self.tries.append(UploadTry(at, call_id, read, status))

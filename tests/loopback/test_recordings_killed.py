@@ -1,0 +1,112 @@
+"""Processes killed between the delivery of a call and the end of its upload, and while a record waits for a URL."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuner_core.testing import HANG, ScriptedStorage, ScriptedTuner
+
+AGENT = """
+import asyncio, sys, time
+from tuner_core import CallRecord, Delivery
+from tuner_core.delivery import uploading
+from tuner_core.recordings import Recording
+
+RECORD = CallRecord(call_id="c-81", call_type="phone_call", start_timestamp=time.time(), end_timestamp=time.time())
+
+async def upload_nothing(*arguments):
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+async def hang():
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+async def main(what, path):
+    delivery = Delivery()
+    if what == "before":
+        uploading.upload_once = upload_nothing
+    if what in ("before", "during"):
+        print((await delivery.deliver(RECORD, recording=Recording(path), deadline_s=60)).recording, flush=True)
+    elif what == "late":
+        await delivery.deliver(RECORD, recording_url=hang, url_wait_s=60, deadline_s=60)
+    else:
+        done = await delivery.drain(deadline_s=float(path or 20))
+        print("drained" if done else "not drained", flush=True)
+        await delivery.aclose()
+
+asyncio.run(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""))
+"""
+
+
+class Machine:
+    """One machine on which processes come and go; they share its outbox."""
+
+    def __init__(self, tuner: ScriptedTuner, folder: Path) -> None:
+        self.sound = folder / "c-81.wav"
+        self.sound.write_bytes(bytes(range(256)) * 40_000)
+        self._environment = {
+            **os.environ,
+            "TUNER_API_KEY": "tr_api_k",
+            "TUNER_WORKSPACE_ID": "1",
+            "TUNER_AGENT_ID": "a",
+            "TUNER_BASE_URL": tuner.base_url,
+            "TUNER_OUTBOX": str(folder / "outbox"),
+        }
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-c", AGENT, *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def drain(self, within: str = "20") -> str:
+        process = self.start("drain", within)
+        return process.communicate(timeout=30)[0].strip()
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_the_next_process_finishes_an_upload_once(moment: str, tmp_path: Path) -> None:
+    script = [HANG] if moment == "during" else []
+    with ScriptedStorage(*script) as storage, ScriptedTuner(recordings=storage) as tuner:
+        machine = Machine(tuner, tmp_path)
+        agent = machine.start(moment, str(machine.sound))
+        if moment == "during":
+            assert storage.wait_for_uploads(1)
+        else:
+            assert agent.stdout is not None
+            assert agent.stdout.readline() == "ready\n"
+        kill(agent)
+        assert machine.drain() == "drained"
+        assert machine.drain() == "drained"
+    assert storage.stored == {"c-81": hashlib.sha256(machine.sound.read_bytes()).hexdigest()}
+    assert storage.times_stored == {"c-81": 1}
+    assert len(tuner.received) == 1
+
+
+def test_a_record_that_waits_for_a_url_is_sent_by_nobody_else_until_its_process_is_gone(
+    tmp_path: Path,
+) -> None:
+    with ScriptedTuner() as tuner:
+        machine = Machine(tuner, tmp_path)
+        agent = machine.start("late")
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == "ready\n"
+        assert machine.drain("0.5") == "not drained"
+        assert tuner.received == []
+        kill(agent)
+        assert machine.drain() == "drained"
+    [posted] = tuner.received
+    assert posted.body["recording_url"] == "pending"
