@@ -61,11 +61,12 @@ class Dispatch:
         self._watched: dict[tuple[Outbox, Destination, str], list[Handover]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._senders = asyncio.Semaphore(_SENDERS)
+        self._due = asyncio.Event()
         self._hurry = asyncio.Event()
         self._uploading = Uploading(
-            self._boxes, self._to, retry=retry, post=self._post, settled=lambda: self._leftovers.look()
+            self._boxes, self._to, retry=retry, post=self._post, settled=self._due.set
         )
-        self._leftovers = Leftovers(self._boxes, self._uploading, self._send_leftover)
+        self._leftovers = Leftovers(self._boxes, self._uploading, self._send_leftover, self._due)
 
     def take(self, handover: Handover) -> None:
         """Store a record and start its lane."""
@@ -139,7 +140,7 @@ class Dispatch:
 
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
         self._lanes.discard(task)
-        self._leftovers.look()
+        self._due.set()
 
     async def _with_url(self, box: Outbox, parcel: Parcel, handover: Handover) -> Parcel:
         """The record once its recording's URL is known, as it is when the wait for that is over."""

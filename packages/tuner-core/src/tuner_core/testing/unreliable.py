@@ -62,6 +62,7 @@ class UnreliableTuner:
 
     Attributes:
         calls: the stored body of each call.
+        created: how many requests were told that their call is new.
         answers: how many requests ended how: a status, or the name of a fault.
         duplicates: requests for a call that was stored already, which an API without `call_id` would store twice.
         overlaps: requests for one call that were open at once.
@@ -70,6 +71,7 @@ class UnreliableTuner:
     def __init__(self, faults: str = "", *, seed: int = 0) -> None:
         self.calls: dict[str, dict[str, Any]] = {}
         self.answers: Counter[str] = Counter()
+        self.created = 0
         self.duplicates = 0
         self.overlaps: list[Overlap] = []
         self._dice = FaultDice(parse_faults(faults) if faults else (), seed)
@@ -160,6 +162,7 @@ class UnreliableTuner:
     def _take(self, call_id: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         is_new = call_id not in self.calls
         if is_new:
+            self.created += 1
             self.calls[call_id] = {**body, "id": len(self.calls) + 1}
         else:
             self.duplicates += 1
