@@ -59,11 +59,19 @@ function morph(old, fresh) {
   for (const { name, value } of [...fresh.attributes]) {
     if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const kept = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  const wantedIds = new Set([...fresh.children].map((child) => child.id));
+  const kept = new Map();
+  for (const child of [...old.children]) {
+    if (!child.id) continue;
+    if (wantedIds.has(child.id)) kept.set(child.id, child);
+    else child.remove();
+  }
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
     let match = wanted.id ? kept.get(wanted.id) : at;
     if (match && !sameKind(match, wanted)) match = null;
+    // Moving an element takes the focus from it: rather drop what stands before it.
+    while (match?.id && at && at !== match && !at.id) { const next = at.nextSibling; at.remove(); at = next; }
     if (!match) {
       match = document.importNode(wanted, true);
       if (match.nodeName === "TR") match.classList.add("fresh");
