@@ -1,10 +1,11 @@
-"""The command's parts put together: `tuner local`, `tuner outbox`, `tuner validate`."""
+"""The command's parts put together: `tuner local`, `tuner outbox`, `tuner resolve`, `tuner validate`."""
 
 from __future__ import annotations
 
 import typer
 
 from tuner_core.cli import outbox
+from tuner_core.cli.resolve import resolve
 from tuner_core.cli.validate import validate
 from tuner_core.version import VERSION
 
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 app.add_typer(outbox.app, name="outbox")
 app.command()(validate)
+app.command()(resolve)
 
 try:
     from tuner_core.local.cli import local

@@ -33,6 +33,8 @@ UNKNOWN = Provider(
 )
 """Stands for whoever sent a payload of no known shape; what is forwarded by name is found all the same."""
 
+_NOBODYS = ("sip", UNKNOWN.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
@@ -149,7 +151,8 @@ def _call_id(
         if verdict.value is not None:
             return candidate, verdict.value, rejected, fix_given
         if verdict.own_id:
-            owner = find_provider(verdict.owner) if vetting.provider is UNKNOWN else None
+            # Headers and unknown payloads say nothing of how to configure; the id tells who could.
+            owner = find_provider(verdict.owner) if vetting.provider.name in _NOBODYS else None
             told = owner.fix if owner else fix
             rejected.append(f"{candidate.field.path} holds {verdict.own_id}, not the SIP Call-ID: {told}")
             fix_given = True

@@ -31,7 +31,7 @@ PROVIDER = Provider(
             fix="call the script as agi://host/script?SipCallId=${CHANNEL(pjsip,call-id)}",
         ),
         Shape("channel variables", {"CHANNEL(pjsip,call-id)": ""}, fix=_VARIABLES_FIX),
-        Shape("channel variables", {"=SIPCALLID": ""}, fix=_VARIABLES_FIX),
+        Shape("channel variables", {"=SIPCALLID": "", "UNIQUEID": ""}, fix=_VARIABLES_FIX),
         Shape("channel variables", {"UNIQUEID": _UNIQUE_ID}, fix=_VARIABLES_FIX),
         Shape("channel variables", {"PJSIP_HEADER(read,X-CID)": ""}, fix=_VARIABLES_FIX),
         Shape("channel variables", {"PJSIP_HEADER(read,Call-ID)": ""}, fix=_VARIABLES_FIX),
