@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,28 @@ import pytest
 from tuner_sipbridge.trace import Trace
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[1] / "data" / "create_call.schema.json").read_text())
+CALLER = "+15550100"
 DEMO = "from tuner_sipbridge.cli import main; main()"
 
 
-def run_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_demo(out: Path, listening: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo with every process logging at DEBUG, and `listening` to it."""
     command = [sys.executable, "-c", DEMO, "demo", f"--out={out}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    environment = listening.environment
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def listening(listen: Callable[[], Any]) -> Any:
+    """What the processes of the demo logged."""
+    return listen()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, listening: Any) -> tuple[Path, list[dict[str, Any]]]:
     """The directory and the calls of one run of the demo."""
     out = tmp_path_factory.mktemp("demo")
-    done = run_demo(out)
+    done = run_demo(out, listening)
     assert done.returncode == 0, done.stdout + done.stderr
     return out, json.loads((out / "result.json").read_text())["calls"]
 
@@ -135,6 +146,44 @@ def test_the_report_is_one_page_that_plays_the_recordings(demo):
         assert call["sip_call_id"] in page
 
 
+def test_no_credential_is_in_any_log_of_anybody(demo, listening):
+    credentials, logged = listening.credentials() | listening.client_nonces(), listening.logged()
+    # Key, password, and a response and a client nonce of each of eight calls: otherwise nothing was listened to.
+    assert len(credentials) >= 2 + 8 + 8
+    assert {entry.logger.split(".")[0] for entry in logged} >= {"tuner_core", "httpx", "pipecat", "livekit"}
+    found = [entry.logger for entry in logged for secret in credentials if secret in entry.everything]
+    assert found == []
+
+
+def test_no_credential_is_in_anything_that_a_run_leaves(demo, listening):
+    out, _ = demo
+    credentials = [secret.encode() for secret in listening.credentials()]
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert {".json", ".html", ".log", ".wav"} <= {path.suffix for path in files}
+    leaks = [path.name for path in files for secret in credentials if secret in path.read_bytes()]
+    assert leaks == []
+
+
+def test_our_logs_hold_nothing_that_was_said_no_tool_value_and_no_number(demo, listening, said_in):
+    """Ours alone: Pipecat and LiveKit log transcripts of their own accord, which shows here that DEBUG was on."""
+    out, calls = demo
+    records = [json.loads((out / call["record"]).read_text()) for call in calls]
+    traces = [Trace.read(out / call["trace"]) for call in calls]
+    spoken = [event.fields["text"] for trace in traces for event in trace.of("caller.speech_started")]
+    phrases = said_in(spoken + [record["transcript_with_tool_calls"] for record in records])
+    assert {"where my order", "is out for", "i help you"} & phrases
+    assert {record["caller_phone_number"] for record in records} == {CALLER}
+    logged = listening.logged()
+    ours = [entry for entry in logged if entry.is_ours]
+    theirs = " ".join(entry.said.lower() for entry in logged if entry.logger.startswith("pipecat"))
+    assert "front desk of harbour books" in theirs
+    assert len(ours) >= 16
+    for entry in ours:
+        text = " ".join(re.findall(r"[a-z0-9']+", entry.everything.lower()))
+        assert [phrase for phrase in phrases if phrase in text] == []
+        assert CALLER.removeprefix("+") not in entry.everything
+
+
 FAULTS = {
     "no-call-id": "came without sip_call_id and without X-Correlation-Id",
     "carrier-id": "a provider's own id, not the SIP Call-ID",
@@ -147,11 +196,14 @@ FAULTS = {
 
 @pytest.mark.faults
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault_ends_with_exit_code_1_and_says_what_broke(fault, tmp_path):
-    done = run_demo(tmp_path, f"--fault={fault}")
+def test_fault_ends_with_exit_code_1_and_says_what_broke(fault, tmp_path, listen):
+    listening = listen()
+    done = run_demo(tmp_path, listening, f"--fault={fault}")
     assert done.returncode == 1, done.stdout + done.stderr
     said = " ".join(done.stdout.split())
     assert said.count(FAULTS[fault]) >= 2, said
     reasons = [call["reason"] for call in json.loads((tmp_path / "result.json").read_text())["calls"]]
     assert len(reasons) == 2
     assert all(FAULTS[fault] in reason for reason in reasons)
+    said = done.stdout + done.stderr + "".join(entry.everything for entry in listening.logged())
+    assert [secret for secret in listening.credentials() if secret in said] == []

@@ -31,6 +31,8 @@ FAULT_SCENARIO = "early_hangup"
 """The shortest: what breaks does not depend on what is said."""
 AT_ONCE = 4
 USERNAME = "caller"
+CALLER = "+15550100"
+"""Whom the agents see calling: a number that is kept free for fiction."""
 WORKSPACE_ID = 1
 LINK_WAIT_S = 12.0
 """How long to wait for missing posts: more than the agents' own deadline for delivery."""
@@ -87,7 +89,7 @@ async def run_demo(
             "TUNER_SIP_PASSWORD": password,
         }
         uris = await _start_agents(stack, environment, fault, state, logs)
-        dialer = await stack.enter_async_context(Dialer(at_once=AT_ONCE))
+        dialer = await stack.enter_async_context(Dialer(at_once=AT_ONCE, from_user=CALLER))
         desk = await stack.enter_async_context(LinkDesk(base_url))
         wrong = fault is DemoFault.wrong_password
         batch = await run_batch(
