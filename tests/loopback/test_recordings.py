@@ -16,8 +16,9 @@ import pytest
 from tuner_core import CallRecord, Delivery, TunerConfig
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox import Outbox
-from tuner_core.outbox.uploads import NO_TARGET, UploadEntry
+from tuner_core.outbox.uploads import UploadEntry
 from tuner_core.recordings import Recording
+from tuner_core.recordings.tries import NO_TARGET
 from tuner_core.testing import (
     EXPIRED,
     HALF,

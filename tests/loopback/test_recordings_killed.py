@@ -90,7 +90,6 @@ def test_the_next_process_finishes_an_upload_once(moment: str, tmp_path: Path) -
             assert agent.stdout.readline() == "ready\n"
         kill(agent)
         assert machine.drain() == "drained"
-        assert machine.drain() == "drained"
     assert storage.stored == {"c-81": hashlib.sha256(machine.sound.read_bytes()).hexdigest()}
     assert storage.times_stored == {"c-81": 1}
     assert len(tuner.received) == 1

@@ -27,9 +27,10 @@ from tuner_core.errors import AuthenticationError, TunerError, UploadError
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox.parcels import Destination, Parcel
 from tuner_core.outbox.store import Outbox
-from tuner_core.outbox.uploads import LEASE_S, NO_TARGET, Upload
+from tuner_core.outbox.uploads import LEASE_S, Upload
 from tuner_core.recordings.next_step import next_step
 from tuner_core.recordings.send import upload_once
+from tuner_core.recordings.tries import NO_TARGET
 from tuner_core.records import Receipt
 from tuner_core.repair.record import Conformed
 

@@ -24,8 +24,6 @@ LEASE_S = 60.0
 
 UploadState: TypeAlias = Literal["held", "waiting", "uploaded", "failed"]
 
-NO_TARGET = "Tuner took the call and offered no upload target for its recording"
-
 
 @dataclass(frozen=True, slots=True)
 class Upload:

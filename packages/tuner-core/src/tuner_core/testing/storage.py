@@ -127,53 +127,56 @@ class ScriptedStorage:
             self.begun += 1
             self._mutex.notify_all()
         length = int(request.headers.get("content-length") or 0)
-        read, call_id, status = 0, "", None
-        digest = hashlib.sha256()
+        read, call_id, digest = 0, "", hashlib.sha256()
+        headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            headers = {name.lower(): value for name, value in request.headers.items()}
             receiver = UploadReceiver(self._bucket(), headers, now=at)
-            while read < length:
-                if step in (RESET, HANG) and read >= length // 2:
-                    break
-                piece = request.rfile.read1(min(_PIECE_BYTES, length - read))  # type: ignore[attr-defined]
+            while read < length and not (step in (RESET, HANG) and read >= length // 2):
+                piece = request.rfile.read(min(_PIECE_BYTES, length - read))
                 if not piece:
                     break
                 read += len(piece)
                 digest.update(receiver.receive(piece))
+            whole = read == length
+            digest.update(receiver.finish() if whole else b"")
             call_id = receiver.key.removeprefix("recordings/").rpartition(".")[0]
-            digest.update(receiver.finish() if read == length else b"")
-            status = self._answer(request, step, whole=read == length)
+            answer = self._answer(step) if whole else None
         except Refused as refused:
-            status = refused.status
-            # The answer comes before the end of the body; closing at once would take it back.
-            _send(request, refused.status, refused.xml())
-            while read < length and (piece := request.rfile.read(min(_PIECE_BYTES, length - read))):
-                read += len(piece)
-        finally:
-            with self._mutex:
-                self.tries.append(UploadTry(at, call_id, read, status))
-                if status == 204 or (step == TAKE_AND_RESET and read == length):
-                    self.stored[call_id] = digest.hexdigest()
-                    self.times_stored[call_id] = self.times_stored.get(call_id, 0) + 1
-                self._mutex.notify_all()
-
-    def _answer(self, request: BaseHTTPRequestHandler, step: Step | None, *, whole: bool) -> int | None:
+            whole, answer = False, (refused.status, refused.xml())
+        status = answer[0] if answer is not None else None
+        stored = digest.hexdigest() if whole and (status == 204 or step == TAKE_AND_RESET) else None
+        self._note(UploadTry(at, call_id, read, status), stored)
         if step == HANG:
             self._closing.wait()
-        if step in (RESET, TAKE_AND_RESET, HANG) or not whole:
+        if answer is None:
             reset_on_close(request.connection)
             request.connection.close()
             request.close_connection = True
+            return
+        # A refusal comes before the end of the body; closing at once would take it back.
+        _send(request, *answer)
+        while read < length and (piece := request.rfile.read(min(_PIECE_BYTES, length - read))):
+            read += len(piece)
+
+    def _note(self, upload: UploadTry, digest: str | None) -> None:
+        with self._mutex:
+            self.tries.append(upload)
+            if digest is not None:
+                self.stored[upload.call_id] = digest
+                self.times_stored[upload.call_id] = self.times_stored.get(upload.call_id, 0) + 1
+            self._mutex.notify_all()
+
+    def _answer(self, step: Step | None) -> tuple[int, bytes] | None:
+        """Status and body for a form that arrived whole and is in order; None for none."""
+        if step in (RESET, TAKE_AND_RESET, HANG):
             return None
         answer = step if isinstance(step, Answer) else Answer(step if isinstance(step, int) else 204)
-        status = 204 if answer.status == 200 else answer.status
-        body = b"" if status == 204 else answer.body
-        if body is None:
-            body = Refused(
-                status, "SlowDown" if status == 503 else "InternalError", "as the script says"
-            ).xml()
-        _send(request, status, body if isinstance(body, bytes) else str(body).encode())
-        return status
+        if answer.status in {200, 204}:
+            return 204, b""
+        if answer.body is None:
+            code = "SlowDown" if answer.status == 503 else "InternalError"
+            return answer.status, Refused(answer.status, code, "as the script says").xml()
+        return answer.status, answer.body if isinstance(answer.body, bytes) else str(answer.body).encode()
 
 
 class _Server(ThreadingHTTPServer):
