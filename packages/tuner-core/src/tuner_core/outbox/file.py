@@ -1,31 +1,33 @@
-"""The SQLite file of an outbox: opening, transactions, threads and forks.
+"""The SQLite file of an outbox: transactions, threads and forks, and a file that is damaged or taken away.
 
 WAL mode lets readers and a writer go on side by side. `synchronous=FULL`, and not NORMAL, for what must survive a
 power cut, because in WAL mode NORMAL leaves the last commits to the operating system, and the promise is that what
 was acknowledged is on disk. Leases and marks of delivery are written with NORMAL: losing one costs a second request
 that the API answers with 409. `secure_delete` overwrites the transcript of a delivered call instead of leaving it in
 free pages.
+
+A file that SQLite finds damaged is set aside as `<name>.damaged-<time>-<pid>`, what can be read of it is carried over
+into a new one, and every process that has the old one open follows. The same happens when somebody moves or deletes
+the file of a running process. WAL needs shared memory: put the file on a local disk, never on a network file system.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import random
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Generator
 from pathlib import Path
 
 from tuner_core.errors import OutboxError
-from tuner_core.outbox import schema
 from tuner_core.outbox.holder import FileHolder, Holder, MemoryHolder
+from tuner_core.outbox.opening import DamagedOutbox, connect, is_damage, transaction
+from tuner_core.outbox.replacing import abandon, alone_at, carry_over, saved_from, set_aside, was_outbox
 
-_BUSY_TIMEOUT_S = 5.0
-_LOOK_AGAIN_S = (0.0002, 0.002)
-_LONGEST_WAL_BYTES = 4 * 1024 * 1024
+logger = logging.getLogger("tuner_core.outbox")
 
 
 class OutboxFile:
@@ -45,6 +47,8 @@ class OutboxFile:
         self.path = path
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+        self._damaged: tuple[int, int] | None = None
         self._holder: Holder | None = None
         self._closed = False
         self._inherited: list[sqlite3.Connection] = []
@@ -78,6 +82,7 @@ class OutboxFile:
             durable: wait until it would survive a power cut; False for what may be lost to one.
 
         Raises:
+            DamagedOutbox: the file is damaged; another try goes to a new one.
             OutboxError: SQLite failed.
         """
         with self._lock, self._explained():
@@ -86,15 +91,20 @@ class OutboxFile:
                 yield db
                 return
             db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
-            with _transaction(db):
+            with transaction(db):
                 yield db
+            # Taken away in the middle of it: what was written goes along to the file that is there instead.
+            self._connection()
 
     def close(self) -> None:
         """Close the file; leases of this process are free from now on."""
         with self._lock:
             self._closed = True
             if self._db is not None:
-                self._db.close()
+                if self._is_elsewhere():
+                    abandon(self._db)
+                else:
+                    self._db.close()
                 self._db = None
             if self._holder is not None:
                 self._holder.close()
@@ -116,109 +126,96 @@ class OutboxFile:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise OutboxError(f"outbox {self.path or 'in memory'}: {error}") from None
+            said = f"outbox {self.path or 'in memory'}: {error}"
+            if not is_damage(error):
+                raise OutboxError(said) from None
+            if self._db is not None:
+                abandon(self._db)
+                self._db, self._damaged = None, self._inode
+            raise DamagedOutbox(said) from None
 
     def _connection(self) -> sqlite3.Connection:
         if self._closed:
             raise OutboxError(f"outbox {self.path or 'in memory'} is closed")
+        if self._db is not None and not self._db.in_transaction and self._is_elsewhere():
+            self._follow(self._db)
         if self._db is None:
             with self._explained():
-                self._db, self._holder = self._opened()
+                self._open()
+        assert self._db is not None
         return self._db
 
-    def _opened(self) -> tuple[sqlite3.Connection, Holder]:
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(
-            self.path or ":memory:", timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
+    def _open(self, carried_from: sqlite3.Connection | None = None) -> None:
+        """Open the file, or the one that takes its place; `_db` is set last."""
+        path = self.path
+        if path is None:
+            self._holder, self._db = MemoryHolder(), connect(None)
+            return
+        holders = Path(f"{path}.holders")
+        with alone_at(path):
+            if self._damaged is not None and self._damaged == _inode_of(path):
+                db = self._begun_anew(path, "while in use")
+            else:
+                try:
+                    db = connect(path)
+                except sqlite3.DatabaseError as error:
+                    if not is_damage(error):
+                        raise
+                    if not was_outbox(path, holders):
+                        raise OutboxError(
+                            f"{path} is no outbox ({error}): set TUNER_OUTBOX to another file"
+                        ) from None
+                    db = self._begun_anew(path, str(error))
+            self._damaged = None
+            if carried_from is not None:
+                records = carry_over(carried_from, db)
+                logger.warning(
+                    "the outbox %s was moved or deleted while in use: %d calls were carried over",
+                    path,
+                    records,
+                )
+            self._inode = _inode_of(path)
         try:
-            db.row_factory = sqlite3.Row
-            # Has an effect on a file without tables only: freed pages can then be given back.
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            _use_wal(db)
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA secure_delete = ON")
-            db.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL_BYTES}")
-            self._prepare_schema(db)
-            holder = MemoryHolder() if self.path is None else FileHolder(Path(f"{self.path}.holders"))
+            self._holder = self._holder or FileHolder(holders)
         except BaseException:
             db.close()
             raise
-        return db, holder
+        self._db = db
 
-    def _prepare_schema(self, db: sqlite3.Connection) -> None:
-        migrated = False
-        with _transaction(db):
-            version = int(db.execute("PRAGMA user_version").fetchone()[0])
-            owner = int(db.execute("PRAGMA application_id").fetchone()[0])
-            if version == 0 and not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                schema.create(db)
-            elif owner != schema.APPLICATION_ID:
-                raise OutboxError(
-                    f"{self.path} is a database of something else: set TUNER_OUTBOX to another file"
-                )
-            elif version > schema.SCHEMA_VERSION:
-                raise OutboxError(
-                    f"{self.path} was written by a later version: update tuner-core, "
-                    "or set TUNER_OUTBOX to another file"
-                )
-            elif version < schema.SCHEMA_VERSION:
-                schema.migrate(db, version)
-                migrated = True
-        if migrated:
-            with contextlib.suppress(sqlite3.OperationalError):  # somebody uses it: it works without
-                db.execute("VACUUM")
+    def _begun_anew(self, path: Path, why: str) -> sqlite3.Connection:
+        aside = set_aside(path)
+        db = connect(path)
+        logger.warning(
+            "the outbox %s was damaged (%s): it was set aside as %s, a new one begun, and %d calls saved",
+            path,
+            why,
+            aside.name,
+            saved_from(aside, db),
+        )
+        return db
 
+    def _is_elsewhere(self) -> bool:
+        """Whether the file at the path is another one than the open one, or none."""
+        return self.path is not None and _inode_of(self.path) != self._inode
 
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Generator[None]:
-    """Everything in the block or nothing; the write lock is taken at the start, so it cannot fail half-way."""
-    _begin(db)
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _begin(db: sqlite3.Connection) -> None:
-    """Take the write lock, waiting for it in short steps.
-
-    SQLite's own waiting sleeps up to 100 ms between two looks, and a transaction here lasts less than one: where
-    several processes write, they would mostly sleep.
-    """
-    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
-    db.execute("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                # Its extended codes, such as the one while a WAL is recovered, have it in the lowest byte.
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > give_up_at:
-                    raise
-            time.sleep(random.uniform(*_LOOK_AGAIN_S))
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to WAL; processes that start together collide here, and SQLite's own waiting does not cover it."""
-    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
-    while True:
+    def _follow(self, old: sqlite3.Connection) -> None:
+        """Go on with the file at the path, and take along what the old one holds."""
+        self._db = None
         try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.01)
+            with self._explained():
+                self._open(carried_from=old)
+        except BaseException:
+            self._db = self._db or old
+            raise
+        abandon(old)
+
+
+def _inode_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _open_files: weakref.WeakSet[OutboxFile] = weakref.WeakSet()
