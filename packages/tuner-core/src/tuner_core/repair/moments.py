@@ -53,7 +53,7 @@ def call_moments(start: Any, end: Any, duration: Any, repairs: Repairs) -> tuple
     if not undated:
         return first_ms, last_ms, lasted_ms
     first_s, last_s = first_ms // 1000, last_ms // 1000
-    if not (isinstance(start, int) and isinstance(end, int) and (start, end) == (first_s, last_s)):
+    if not (type(start) is int and type(end) is int and (start, end) == (first_s, last_s)):
         repairs.note("start_timestamp", "before 1973, the clock was not set; sent in whole seconds")
     return first_s, last_s, lasted_ms
 
@@ -114,7 +114,8 @@ def _seconds(name: str, value: Any, repairs: Repairs) -> float | None:
 
 
 def _note_units(start: Any, end: Any, repairs: Repairs) -> None:
-    if not isinstance(start, int | float) or not isinstance(end, int | float):
+    # Even the type of a proxy may raise, so the values are not asked for it.
+    if not issubclass(type(start), int | float) or not issubclass(type(end), int | float):
         return
     if units_per_second(start) != units_per_second(end):
         repairs.note("end_timestamp", "in another unit than start_timestamp, both sent as milliseconds")

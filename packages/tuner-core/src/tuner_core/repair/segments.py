@@ -70,12 +70,12 @@ def conform_segments(
 def _listed(rows: Any, repairs: Repairs) -> list[Any]:
     if rows is None:
         return []
-    if isinstance(rows, str | bytes):
-        rows = _read(rows)
-    elif fields_of(rows) is not None:
-        repairs.note(ROWS, "one row, put into a list")
-        return [rows]
     try:
+        if isinstance(rows, str | bytes):
+            rows = _read(rows)
+        elif fields_of(rows) is not None:
+            repairs.note(ROWS, "one row, put into a list")
+            return [rows]
         if isinstance(rows, Iterable):
             return list(islice(cast("Iterable[Any]", rows), MOST_VALUES))
     except Exception:  # an iterable of the user's may raise anything
@@ -95,7 +95,7 @@ def _read(text: str | bytes) -> Any:
 
 def _spoken_span(row: Mapping[str, Any]) -> tuple[Any, Any, int]:
     text = row.get("text")
-    words = len(text.split()) if isinstance(text, str) else 0
+    words = len(text.split()) if type(text) is str else 0
     return row.get("start_ms"), row.get("end_ms"), words
 
 

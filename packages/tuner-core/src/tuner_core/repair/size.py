@@ -238,13 +238,11 @@ def _middle_rows(payload: dict[str, Any], over: int, repairs: Repairs) -> None:
     if not left_out:
         return
     reason = f"{len(left_out)} rows left out of a call that is too large"
-    gap: dict[str, Any] = {
-        "role": "node_transition",
-        "node": {"from": "rows_left_out", "to": "rows_left_out", "reason": reason},
-    }
+    gap: dict[str, Any] = {"role": "node_transition"}
     start = next((row["start_ms"] for row in left_out if "start_ms" in row), None)
     if start is not None:
         gap["start_ms"] = start
+    gap["node"] = {"from": "rows_left_out", "to": "rows_left_out", "reason": reason}
     payload[ROWS] = [*rows[:front], gap, *rows[len(rows) - back :]]
     repairs.note(ROWS, "too many rows, left out of the middle", len(left_out))
 

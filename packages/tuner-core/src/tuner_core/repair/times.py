@@ -23,6 +23,7 @@ _LONGEST_MS = 1e9
 
 _SHORTEST_WORD_S = 0.02
 _FASTEST_WORD_MS = 10.0
+_SURE_WORDS = 10
 _SLACK_MS = 2000.0
 
 
@@ -126,20 +127,30 @@ def row_words(value: Any, call_start_ms: int, scale: float, repairs: Repairs) ->
 def seconds_for_milliseconds(spans: Iterable[tuple[Any, Any, int]], longest_ms: float) -> bool:
     """True when these times can only be seconds: as milliseconds, nobody speaks that fast.
 
+    Whole numbers need more words to be sure, for a row of 0 to 1 ms is also what somebody without times writes.
+
     Args:
         spans: start, end and number of words of what was spoken.
         longest_ms: what the times would have to fit into once they are milliseconds.
     """
     spoken = words = last = 0.0
+    fractions = False
     for start, end, count in spans:
-        if isinstance(start, int | float) and isinstance(end, int | float) and 0 <= start < end:
+        if _is_span(start, end):
             spoken += end - start
             words += count
             last = max(last, end)
-    if not words or not math.isfinite(spoken):
+            fractions = fractions or start % 1 != 0 or end % 1 != 0
+    if not words or (not fractions and words < _SURE_WORDS) or not math.isfinite(spoken):
         return False
     pace = spoken / words
     return _SHORTEST_WORD_S <= pace < _FASTEST_WORD_MS and last * 1000 <= longest_ms + _SLACK_MS
+
+
+def _is_span(start: Any, end: Any) -> bool:
+    # Even the type of a proxy may raise, so the values are not asked for it.
+    numbers = issubclass(type(start), int | float) and issubclass(type(end), int | float)
+    return numbers and 0 <= start < end
 
 
 def _odd_number(field: str, value: Any, call_start_ms: int, scale: float, repairs: Repairs) -> float | None:
