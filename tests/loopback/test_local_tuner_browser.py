@@ -166,7 +166,13 @@ def test_the_timeline_is_drawn_to_scale(page: Page, local_tuner: LocalTuner) -> 
     def box(selector: str) -> dict[str, float]:
         found = page.locator(selector).bounding_box()
         assert found is not None
-        return {**found, "right": found["x"] + found["width"]}
+        return {
+            "x": found["x"],
+            "y": found["y"],
+            "width": found["width"],
+            "height": found["height"],
+            "right": found["x"] + found["width"],
+        }
 
     strip = box("#strip svg.drawing")
     px_per_s = strip["width"] / 20

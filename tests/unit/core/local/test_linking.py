@@ -1,5 +1,6 @@
 """Which posted call belongs to which simulation, and the reason when none does."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -252,3 +253,18 @@ def test_a_refused_post_is_forgotten_when_its_call_was_accepted_later() -> None:
 
 def test_a_refused_post_before_the_simulation_has_nothing_to_do_with_it() -> None:
     assert "refused" not in link(simulation(), refusals=(refusal(received_at=50.0),)).reason
+
+
+def test_thousands_left_over_are_explained_without_comparing_each_with_each() -> None:
+    simulations = [
+        Simulation(f"sim-{number}", float(number), ended_at=number + 30.0) for number in range(3000)
+    ]
+    calls = [
+        PostedCall(number, f"c-{number}", "a", number + 31.0, number, number + 30.0, f"other-{number}")
+        for number in range(3000)
+    ]
+    refusals = [Refusal(number + 31.0, 401, "no key", call_id=f"r-{number}") for number in range(3000)]
+    began = time.perf_counter()
+    links = link_all(simulations, calls, refusals)
+    assert time.perf_counter() - began < 10
+    assert [link.candidate and link.candidate.id for link in links] == list(range(3000))
