@@ -1,7 +1,8 @@
 """Where the courier keeps things: the outbox file, and memory for what the disk does not take.
 
-Everything here may be called while the disk is full, the file locked or gone: it answers with what could be done, and
-says what could not be done in the log, once for each cause.
+Everything here may be called while the disk is full, the file locked, damaged or gone: it answers with what could be
+done, and says what could not be done in the log, once for each cause. What memory had to take goes to the disk as soon
+as that takes it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tuner_core.delivery.journal import event_text, facts_json
 from tuner_core.delivery.recovery import rebuilt
 from tuner_core.errors import OutboxError
 from tuner_core.outbox.bounds import Bounds
+from tuner_core.outbox.opening import DamagedOutbox
 from tuner_core.outbox.parcels import Checkpoint, Destination, OutboxStatus, Parcel, Stored
 from tuner_core.outbox.store import Outbox
 from tuner_core.recordings.recording import Recording
@@ -29,6 +31,9 @@ logger = logging.getLogger("tuner_core.delivery")
 
 _TIDY_EVERY_S = 600.0
 _TELL_DROPPED_EVERY_S = 60.0
+_SAY_AGAIN_S = 3600.0
+_DISK_AGAIN_S = 10.0
+_MOST_UNWRITTEN = 10_000
 _T = TypeVar("_T")
 
 
@@ -47,29 +52,53 @@ class Boxes:
         self._bounds = bounds
         self._redaction = options.get("redaction")
         self._allowed = options.get("allowed_sip_headers", ())
-        self._box = open_outbox(path, bounds)
+        self._path = path
+        self._disk: Outbox | None = None
+        self._memory = Outbox(None, bounds)
+        self._said: dict[str, float] = {}
+        self._disk_again_at = -math.inf
+        self._unwritten: list[Checkpoint] = []
         self._tidied_at = -math.inf
         self._dropped = 0
         self._dropped_told_at = -math.inf
-        self._fallback: Outbox | None = None
-        self._said: set[str] = set()
+        self.mend()
 
     def __iter__(self) -> Iterator[Outbox]:
-        yield self._box
-        if self._fallback is not None:
-            yield self._fallback
+        if self._disk is not None:
+            yield self._disk
+        yield self._memory
 
     def store(self, conformed: Conformed, recording: Recording | None = None) -> tuple[Outbox, Stored]:
         """Into the outbox, or into memory when the disk will not take it: the call is sent in any case."""
+        if self._disk is not None:
+            try:
+                stored = _twice(lambda box: store(box, self._to, conformed, recording), self._disk)
+                self._count_dropped(stored.dropped)
+                return self._disk, stored
+            except OutboxError as error:
+                self._in_memory_only(error)
+        return self._memory, store(self._memory, self._to, conformed, recording)
+
+    def mend(self) -> None:
+        """Open the outbox if that failed before, and move to it what memory had to take."""
+        if time.monotonic() < self._disk_again_at:
+            return
         try:
-            stored = store(self._box, self._to, conformed, recording)
-            self._count_dropped(stored.dropped)
-            return self._box, stored
+            if self._disk is None:
+                self._disk = Outbox(self._path, self._bounds)
+            moved = self._disk.take_over(self._memory)
+            self._write_checkpoints(self._disk)
         except OutboxError as error:
-            logger.warning("call %s is kept in memory only: %s", conformed.call_id, error)
-        if self._fallback is None:
-            self._fallback = Outbox(None, self._bounds)
-        return self._fallback, store(self._fallback, self._to, conformed, recording)
+            self._in_memory_only(error)
+        else:
+            if moved:
+                logger.info("the outbox takes calls again: %d that were in memory are on disk", moved)
+
+    def _in_memory_only(self, error: OutboxError) -> None:
+        self._disk_again_at = time.monotonic() + _DISK_AGAIN_S
+        self.say_once(
+            f"calls are kept in memory only, and lost if this process ends before they are sent: {error}"
+        )
 
     def note(self, news: Sequence[News]) -> None:
         """Append to the journals of running calls."""
@@ -79,9 +108,23 @@ class Boxes:
                 checkpoints.append(self._checkpoint(one))
             except Exception as error:  # an odd value must not stop the others
                 self.say_once(f"something that happened in a call was not noted, by {type(error).__name__}")
-        full = self.guarded(lambda: self._box.calls.checkpoint(checkpoints, now=time.time()), [])
-        for call_id in full:
-            self.say_once(f"the journal of call {call_id} is full: what follows is kept in memory only")
+        self._unwritten += checkpoints
+        if self._disk is None:
+            del self._unwritten[:-_MOST_UNWRITTEN]
+            return
+        try:
+            self._write_checkpoints(self._disk)
+        except OutboxError as error:
+            del self._unwritten[:-_MOST_UNWRITTEN]
+            self._in_memory_only(error)
+
+    def _write_checkpoints(self, disk: Outbox) -> None:
+        waiting = self._unwritten
+        if waiting:
+            full = _twice(lambda box: box.calls.checkpoint(waiting, now=time.time()), disk)
+            self._unwritten = []
+            for call_id in full:
+                self.say_once(f"the journal of call {call_id} is full: what follows is kept in memory only")
 
     def _checkpoint(self, news: News) -> Checkpoint:
         redaction, events, facts = self._redaction, news.events, facts_json(news.facts)
@@ -102,7 +145,10 @@ class Boxes:
 
     def recover(self) -> None:
         """Make records of calls whose process is gone."""
-        for call_id in self.guarded(lambda: self._box.calls.recover(rebuilt, now=time.time()), []):
+        disk = self._disk
+        if disk is None:
+            return
+        for call_id in self.guarded(lambda: disk.calls.recover(rebuilt, now=time.time()), []):
             logger.warning(
                 "call %s was cut short; its record was made of what its process had noted", call_id
             )
@@ -130,7 +176,8 @@ class Boxes:
         """Once in a while: forget what was settled long ago, drop what is too old, give free space back."""
         if time.monotonic() - self._tidied_at >= _TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
-            self._count_dropped(self.guarded(lambda: self._box.tidy(now=time.time()), 0))
+            for box in self:
+                self._count_dropped(self.guarded(lambda box=box: box.tidy(now=time.time()), 0))
         self._count_dropped(0)
 
     def status(self) -> OutboxStatus:
@@ -139,10 +186,13 @@ class Boxes:
         Raises:
             OutboxError: it cannot be read.
         """
-        return self._box.status()
+        return (self._disk or self._memory).status()
 
     def close(self) -> None:
         """Close the outbox; leases and open calls of this process are free for others."""
+        self._disk_again_at = -math.inf
+        if self._unwritten or self._memory.status().pending:
+            self.mend()
         for box in self:
             box.close()
 
@@ -151,7 +201,7 @@ class Boxes:
         try:
             return work()
         except OutboxError as error:
-            logger.warning("%s", error)
+            self.say_once(str(error))
             return otherwise
 
     def _count_dropped(self, dropped: int) -> None:
@@ -169,9 +219,9 @@ class Boxes:
             self._dropped, self._dropped_told_at = 0, time.monotonic()
 
     def say_once(self, warning: str) -> None:
-        """Log a warning unless this one was logged before."""
-        if warning not in self._said:
-            self._said.add(warning)
+        """Log a warning unless this one was logged within the hour."""
+        if time.monotonic() - self._said.get(warning, -math.inf) > _SAY_AGAIN_S:
+            self._said[warning] = time.monotonic()
             logger.warning("%s", warning)
 
 
@@ -185,10 +235,9 @@ def store(box: Outbox, to: Destination, conformed: Conformed, recording: Recordi
         return box.put(to, conformed.call_id, conformed.body(), repairs=conformed.repairs, now=now)
 
 
-def open_outbox(path: Path, bounds: Bounds) -> Outbox:
-    """The outbox at `path`, or one in memory with a warning when it cannot be opened."""
+def _twice(work: Callable[[Outbox], _T], box: Outbox) -> _T:
+    """Do it again when the file was damaged: the second time there is a new one."""
     try:
-        return Outbox(path, bounds)
-    except OutboxError as error:
-        logger.warning("calls are kept in memory only, and lost when this process ends: %s", error)
-        return Outbox(None, bounds)
+        return work(box)
+    except DamagedOutbox:
+        return work(box)

@@ -22,7 +22,7 @@ from typing import Any, Self, Unpack
 
 from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
-from tuner_core.delivery.boxes import open_outbox, store
+from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.courier import OWN_LANE, Courier
 from tuner_core.delivery.handover import Handover, News, handover_of
 from tuner_core.delivery.sink import CallFacts, CallSink, DeliveryOutcome, DeliveryState
@@ -254,15 +254,15 @@ class Delivery:
 
     def _store_only(self, handover: Handover) -> None:
         """No thread can be started any more: put the record on disk for the next start."""
-        config = self._config
-        conformed = handover.conformed(config.conform_options(self._redaction))
-        box = open_outbox(config.outbox_path, config.outbox_bounds)
+        config, options = self._config, self._config.conform_options(self._redaction)
+        to = Destination(config.base_url, config.workspace_id, config.agent_id)
+        conformed = handover.conformed(options)
+        boxes = Boxes(config.outbox_path, to, bounds=config.outbox_bounds, options=options)
         try:
-            to = Destination(config.base_url, config.workspace_id, config.agent_id)
-            store(box, to, conformed, handover.recording)
+            box, _ = boxes.store(conformed, handover.recording)
             handover.stored.set_result(box.durable)
         finally:
-            box.close()
+            boxes.close()
         handover.settle(_pending(box.durable, "the interpreter is shutting down"))
 
 

@@ -66,6 +66,7 @@ class Leftovers:
         try:
             while True:
                 self._due.clear()
+                self._boxes.mend()
                 self._boxes.recover()
                 room = self._pace.at_once - len(under_way)
                 claimed = self._boxes.claimed(room, hurry=hurry or bool(self._drains)) if room > 0 else []

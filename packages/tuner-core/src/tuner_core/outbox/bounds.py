@@ -93,7 +93,16 @@ def drop(db: sqlite3.Connection, condition: str, values: tuple[object, ...], rea
 
 
 def forget_settled(db: sqlite3.Connection, *, now: float) -> None:
-    """Remove rows of calls that were settled long ago, or whose like are too many; they stay in the account."""
+    """Remove rows of calls that were settled long ago, or whose like are too many; they stay in the account.
+
+    Journals go whose call has a whole record: they were left when that came by another way than the outbox.
+    """
+    db.execute(
+        "DELETE FROM calls WHERE EXISTS (SELECT 1 FROM records WHERE state <> 'dropped'"
+        " AND (NOT cut_short OR state = 'delivered')"
+        " AND records.base_url = calls.base_url AND records.workspace_id = calls.workspace_id"
+        " AND records.agent_id = calls.agent_id AND records.call_id = calls.call_id)"
+    )
     for state in ("delivered", "dropped"):
         db.execute("DELETE FROM records WHERE state = ? AND settled_at < ?", (state, now - KEEP_SETTLED_S))
         db.execute(

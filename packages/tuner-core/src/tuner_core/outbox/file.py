@@ -168,7 +168,8 @@ class OutboxFile:
                     db = self._begun_anew(path, str(error))
             self._damaged = None
             if carried_from is not None:
-                records = carry_over(carried_from, db)
+                with transaction(db):
+                    records = carry_over(carried_from, db)
                 logger.warning(
                     "the outbox %s was moved or deleted while in use: %d calls were carried over",
                     path,
@@ -176,7 +177,8 @@ class OutboxFile:
                 )
             self._inode = _inode_of(path)
         try:
-            self._holder = self._holder or FileHolder(holders)
+            if not (isinstance(self._holder, FileHolder) and self._holder.is_in_place()):
+                self._holder = FileHolder(holders)
         except BaseException:
             db.close()
             raise

@@ -85,6 +85,10 @@ class FileHolder:
         finally:
             os.close(descriptor)
 
+    def is_in_place(self) -> bool:
+        """Whether others can still see that this process lives: not when somebody deleted the directory."""
+        return self._path(self.id).exists()
+
     def close(self) -> None:
         """Remove the file; leases under this id are free from now on."""
         with contextlib.suppress(OSError):

@@ -81,27 +81,30 @@ def saved_from(aside: Path, target: sqlite3.Connection) -> int:
         return 0
     try:
         source.row_factory = sqlite3.Row
-        return carry_over(source, target)
+        with transaction(target):
+            return carry_over(source, target)
     finally:
         source.close()
 
 
-def carry_over(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
+def carry_over(source: sqlite3.Connection, target: sqlite3.Connection, *, unleased_only: bool = False) -> int:
     """Copy records, journals and uploads that the target does not know; how many records that were.
 
     Args:
         source: perhaps damaged: what cannot be read is left out.
-        target: an open outbox.
+        target: an open outbox, inside a transaction.
+        unleased_only: leave out what somebody is sending.
     """
-    with transaction(target):
-        records = sum(_insert(target, "records", row) is not None for row in _rows(source, "records"))
-        for row in _rows(source, "uploads"):
-            _insert(target, "uploads", row)
-        calls = {row["id"]: _insert(target, "calls", row) for row in _rows(source, "calls")}
-        target.executemany(
-            "INSERT INTO events (call, event) VALUES (?, ?)",
-            [(calls[row["call"]], row["event"]) for row in _rows(source, "events") if calls.get(row["call"])],
-        )
+    records = 0
+    for table in ("uploads", "records"):
+        for row in _rows(source, table):
+            if not (unleased_only and row["lease_holder"]) and _insert(target, table, row) is not None:
+                records += table == "records"
+    calls = {row["id"]: _insert(target, "calls", row) for row in _rows(source, "calls")}
+    target.executemany(
+        "INSERT INTO events (call, event) VALUES (?, ?)",
+        [(calls[row["call"]], row["event"]) for row in _rows(source, "events") if calls.get(row["call"])],
+    )
     return records
 
 

@@ -29,6 +29,7 @@ from tuner_core.outbox.keys import KEY, destination_in, key_of
 from tuner_core.outbox.ledger import Ledger
 from tuner_core.outbox.open_calls import OpenCalls
 from tuner_core.outbox.parcels import Destination, OutboxEntry, OutboxStatus, Parcel, RowState, Stored
+from tuner_core.outbox.replacing import carry_over
 from tuner_core.outbox.uploads import Uploads
 
 LEASE_S = 60.0
@@ -298,6 +299,24 @@ class Outbox:
             return db.execute(
                 "DELETE FROM records WHERE state = ? AND stored_at <= ?", (state, *before)
             ).rowcount
+
+    def take_over(self, other: Outbox) -> int:
+        """Take what another outbox of this process holds and nobody is sending; how many records that were."""
+        if not other.holds_something():
+            return 0
+        with other.changing(), other._file.writing() as theirs, self._file.writing() as db:
+            moved = carry_over(theirs, db, unleased_only=True)
+            for table in ("records", "uploads"):
+                theirs.execute(f"DELETE FROM {table} WHERE lease_holder IS NULL")
+        return moved
+
+    def holds_something(self) -> bool:
+        """Whether there is a record or a recording that nobody is sending."""
+        with self._file.reading() as db:
+            return any(
+                db.execute(f"SELECT 1 FROM {table} WHERE lease_holder IS NULL LIMIT 1").fetchone()
+                for table in ("records", "uploads")
+            )
 
     def status(self) -> OutboxStatus:
         """The account of this file."""
