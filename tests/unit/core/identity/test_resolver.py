@@ -197,3 +197,12 @@ def test_a_resolution_says_how_the_payload_was_read() -> None:
     assert (found.format, found.shape) == ("form body", "voice webhook")
     assert "SIP Domain" in found.fix
     assert resolution(f"Call-ID: {CALL_ID}\n").fix == ""
+
+
+def test_headers_alone_are_read_as_headers_whoever_passed_them_on() -> None:
+    listed = [{"name": "From", "value": "<sip:a@b>"}, {"name": "Call-ID", "value": LEG}]
+    for provider in ("telnyx", "plivo", "jambonz"):
+        assert resolve(listed, provider).sip_call_id == LEG
+        assert resolve(f"Via: SIP/2.0/UDP 192.0.2.1\r\nCall-ID: {LEG}\r\n", provider).sip_call_id == LEG
+    incoming = {"type": "realtime.call.incoming", "data": {"call_id": "rtc_81", "sip_headers": listed}}
+    assert resolve(incoming).found_at == {"sip_call_id": "data.sip_headers[Call-ID]"}

@@ -43,17 +43,19 @@ class Sight:
     carrier: str = ""
 
 
-def look(provider: Provider, fields: Fields, *, first: tuple[str, ...] = ()) -> Sight:
+def look(
+    provider: Provider, fields: Fields, headers: frozenset[int], *, first: tuple[str, ...] = ()
+) -> Sight:
     """Everything in a payload that may link the call.
 
     Args:
         provider: whose payload it is.
         fields: the payload.
+        headers: which of the fields stand among SIP headers.
         first: places that come before all others.
     """
     by_name: dict[Meaning, list[tuple[Field, bool]]] = {kind: [] for kind in Meaning}
     carrier = ""
-    headers = fields.inside(provider.headers)
     for entry in fields.all:
         if not entry.text:
             continue

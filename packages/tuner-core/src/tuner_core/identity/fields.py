@@ -43,7 +43,7 @@ class Field:
 
     path: str
     keys: tuple[str, ...]
-    value: Any
+    value: Any = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -86,15 +86,23 @@ class Fields:
         return [entry for entry in self.at(literal) if _ends_with(entry.path.lower(), literal)]
 
     def inside(self, places: tuple[str, ...]) -> frozenset[int]:
-        """Identities (`id`) of the fields in the containers at `places`; `*` is the whole payload."""
+        """Identities (`id`) of the fields in the containers at `places`; `*` is the whole payload.
+
+        A payload that is itself a list of names and values, `Call-ID` among them, counts as such a container.
+        """
         if "*" in places:
             return frozenset(id(entry) for entry in self.all)
+        is_list = bool(self.all) and isinstance(self.all[0].value, list | tuple)
+        listed = [entry for entry in self.all if is_list and len(entry.keys) == 1 and entry.path[:1] != "["]
+        found = listed if any(entry.path.lower() == "call-id" for entry in listed) else []
         containers = {entry.keys for place in places for entry in self.at(place)}
-        return frozenset(
-            id(entry)
-            for entry in (self.all if containers else ())
-            if any(entry.keys[: len(keys)] == keys and len(entry.keys) > len(keys) for keys in containers)
-        )
+        if containers:
+            found += [
+                entry
+                for entry in self.all
+                if any(entry.keys[: len(keys)] == keys and len(entry.keys) > len(keys) for keys in containers)
+            ]
+        return frozenset(id(entry) for entry in found)
 
 
 def fields_of(data: Any) -> Fields:

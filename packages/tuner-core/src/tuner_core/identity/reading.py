@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
@@ -29,7 +29,7 @@ class Reading:
         is_sip: True when it was SIP itself, whose values are taken literally.
     """
 
-    data: Any
+    data: Any = field(repr=False)
     format: str
     is_sip: bool = False
 
@@ -56,7 +56,8 @@ def read_text(text: str) -> Reading:
     if _START_LINE.fullmatch(text.partition("\n")[0]):
         head = re.split(r"\r?\n\r?\n", text.partition("\n")[2], maxsplit=1)[0]
         return Reading(_lines(head) or {}, "SIP message", is_sip=True)
-    lines = _lines(text)
+    # What a script asked and was told after its environment stands there too.
+    lines = _lines(text, skip_others=text.startswith("agi_"))
     if lines is not None:
         return _told_apart(lines)
     if "=" in text and not re.search(r"\s", text):
@@ -76,9 +77,14 @@ def opened(value: Any) -> Any:
     attributes = getattr(value, "attributes", None)
     if isinstance(attributes, Mapping):
         return {"attributes": cast("Mapping[Any, Any]", attributes)}
-    if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return list(cast("Iterable[Any]", value))
-    return cast("Any", value)
+    descriptor: Any = getattr(cast("Any", value), "DESCRIPTOR", None)
+    if descriptor is not None:
+        # A protobuf message, as livekit-api hands out webhooks and call infos.
+        return {entry.name: getattr(value, entry.name) for entry in descriptor.fields}
+    items = getattr(value, "items", None)
+    if callable(items) and not isinstance(value, type):
+        return dict(cast("Iterable[tuple[Any, Any]]", items()))
+    return list(cast("Iterable[Any]", value)) if isinstance(value, Iterable) else cast("Any", value)
 
 
 def pairs_in(text: str) -> dict[str, str]:
@@ -106,7 +112,7 @@ def _told_apart(lines: dict[str, Any]) -> Reading:
     return Reading(lines, "SIP headers", is_sip=True)
 
 
-def _lines(text: str) -> dict[str, Any] | None:
+def _lines(text: str, *, skip_others: bool = False) -> dict[str, Any] | None:
     """`Name: value` lines as a table, folded lines joined (RFC 3261 §7.3.1); None when one line is not of that form."""
     table: dict[str, Any] = {}
     name = ""
@@ -118,6 +124,8 @@ def _lines(text: str) -> dict[str, Any] | None:
             continue
         match = _HEADER_LINE.fullmatch(line.rstrip())
         if match is None:
+            if skip_others:
+                continue
             return None
         name = match[1]
         # The first of several wins: nothing that is looked for may stand twice.

@@ -30,6 +30,7 @@ UNKNOWN = Provider(
     name="unknown",
     shapes=(),
     fix="name the provider (provider=…) or describe it with register_provider, and forward SipCallId or X-CID",
+    headers=("sip_headers", "custom_headers", "custom_sip_headers", "sip.headers"),
 )
 """Stands for whoever sent a payload of no known shape; what is forwarded by name is found all the same."""
 
@@ -104,13 +105,14 @@ def assemble(
         label: name of the provider in the result, where it is not the description's.
     """
     provider = match.provider
-    vetting = Vetting.of(provider, fields, literal=literal)
-    sight = look(provider, fields, first=first)
+    headers = fields.inside(("*",) if literal else provider.headers)
+    vetting = Vetting.of(provider, fields, headers, literal=literal)
+    sight = look(provider, fields, headers, first=first)
     correlation, notes = _correlation(sight, vetting)
     vetting.correlation_id = correlation[0] if correlation else None
     fix = (match.shape.fix if match.shape else "") or provider.fix
     chosen, call_id, rejected, fix_given = _call_id(sight, vetting, fix)
-    own = next(own_ids_shown(provider, fields), None)
+    own = next(own_ids_shown(provider, fields, headers), None)
     warnings = [*rejected, *notes]
     amiss = call_id is None
     if call_id is None and not fix_given:

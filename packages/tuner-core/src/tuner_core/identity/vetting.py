@@ -60,9 +60,9 @@ class Vetting:
     literal: bool = False
 
     @classmethod
-    def of(cls, provider: Provider, fields: Fields, *, literal: bool) -> Vetting:
-        """Ready to judge the values of `fields`."""
-        visible = {_folded(entry.text): own.name for own, entry in own_ids_shown(provider, fields)}
+    def of(cls, provider: Provider, fields: Fields, headers: frozenset[int], *, literal: bool) -> Vetting:
+        """Ready to judge the values of `fields`, of which those in `headers` are SIP headers."""
+        visible = {_folded(entry.text): own.name for own, entry in own_ids_shown(provider, fields, headers)}
         return cls(provider, visible, literal=literal)
 
     def judge(self, text: str, *, forwarded: bool) -> Verdict:
@@ -75,7 +75,7 @@ class Vetting:
         """
         # A forwarded value may stand where the provider's own would: Twilio names both SipCallId.
         may_be_encoded = forwarded or not self.literal
-        value = self.decoded(text) if may_be_encoded else self._unquoted(text)
+        value = self.decoded(text) if may_be_encoded else text
         if _UNFILLED.fullmatch(value):
             return Verdict(problem="it is a placeholder that was never filled in")
         if may_be_encoded and value.lower().startswith(MARKER):
@@ -128,9 +128,10 @@ def is_telephone_number(value: str) -> bool:
     return _TELEPHONE_NUMBER.fullmatch(value) is not None
 
 
-def own_ids_shown(provider: Provider, fields: Fields) -> Iterator[tuple[OwnId, Field]]:
+def own_ids_shown(
+    provider: Provider, fields: Fields, headers: frozenset[int]
+) -> Iterator[tuple[OwnId, Field]]:
     """The provider's own ids and where they stand, best first. A SIP header, say `Call-ID`, is none of them."""
-    headers = fields.inside(provider.headers)
     for own in provider.own_ids:
         for place in own.places:
             for entry in fields.at(place):

@@ -107,7 +107,7 @@ def started(provider: str, body: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(call_id=CALL_IDS, correlation_id=st.one_of(st.none(), st.just(CORRELATION_ID)))
 def test_every_legal_call_id_arrives(provider: str, call_id: str, correlation_id: str | None):
     """From the headers of the INVITE, over webhook and websocket, to the record."""

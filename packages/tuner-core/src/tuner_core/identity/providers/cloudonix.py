@@ -5,6 +5,7 @@ token; `SessionData` is the session with its `profile`.
 Seen in published payloads, and read by Dograh's integration with Tuner: `SessionData.callIds` and
 `SessionData.profile.callId` list the SIP Call-ID; headers are in `profile["trunk-sip-headers"]` for a call from a trunk
 and `profile["subscriber-sip-headers"]` for one from a subscriber, without their `X-`, the caller's Call-ID as `CID`.
+Assumed: the `start` message of a stream, which follows TwiML's with the session's token as `callSid`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,18 @@ _TOKEN = r"[0-9a-f]{32}"
 PROVIDER = Provider(
     name="cloudonix",
     shapes=(
+        Shape(
+            "media stream start",
+            {"event": "start", "=start.callSid": _TOKEN, "=start.streamSid": ""},
+            also=(
+                "=start.accountSid",
+                "=start.customParameters",
+                "=start.tracks",
+                "=start.mediaFormat",
+                "=streamSid",
+            ),
+            fix='answer the request with <Parameter name="SipCallId" value="…"/> inside <Stream>',
+        ),
         Shape(
             "voice application request",
             {"CallSid": "", "SessionData": ""},

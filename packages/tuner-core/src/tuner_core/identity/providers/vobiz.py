@@ -3,8 +3,8 @@
 Documented (docs.vobiz.ai, XML request, applications, trunk webhooks): its XML and its messages follow Plivo's, with
 `CallUUID` in webhooks and `start.callId` on the stream; trunk webhooks have `Event` and `CallUUID`.
 Assumed: no page that could be read names the Call-ID. Trunk webhooks carry `SIPCallID` in public integrations; custom
-headers are taken as `X-PH-…` or `X-VH-…`. An answer webhook looks just like Plivo's and is recognised as Plivo's
-unless the provider is named; the stream is told apart by its account's number.
+headers are taken as `X-PH-…` or `X-VH-…`. An answer webhook looks just like Plivo's: it is told apart by an account
+`MA_…`, and taken for Plivo's without one unless the provider is named; the stream by its account, a number or `MA_…`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ PROVIDER = Provider(
         ),
         Shape("trunk webhook", {"SIPCallID": "", "CallUUID": "", "TrunkID": ""}, also=("Event", "Domain")),
         Shape(
+            "answer webhook",
+            {"CallUUID": "", "ParentAuthID": r"MA_\w+"},
+            also=("CallStatus", "Direction", "Event", "From", "To"),
+        ),
+        Shape(
             "audio stream start",
-            {"event": "start", "start.callId": "", "start.streamId": "", "start.accountId": r"\d+"},
+            {"event": "start", "start.callId": "", "start.streamId": "", "start.accountId": r"\d+|MA_\w+"},
             also=("extra_headers", "start.mediaFormat", "start.tracks", "sequenceNumber"),
             fix='answer the webhook with <Stream extraHeaders="SipCallId=…">, its value in letters and digits',
         ),
