@@ -81,6 +81,8 @@ def saved_from(aside: Path, target: sqlite3.Connection) -> int:
         return 0
     try:
         source.row_factory = sqlite3.Row
+        # Without it SQLite reads nothing at all of a file that is shorter than its header says.
+        source.execute("PRAGMA writable_schema = ON")
         with transaction(target):
             return carry_over(source, target)
     finally:
