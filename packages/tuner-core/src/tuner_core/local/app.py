@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,6 +18,7 @@ from tuner_core.local.live import Changes
 from tuner_core.local.origin import SameOrigin
 from tuner_core.local.pages.routes import Pages
 from tuner_core.local.posting import Posting
+from tuner_core.local.recordings import Recordings
 from tuner_core.local.store import Store
 from tuner_core.local.traces import Traces
 from tuner_core.local.views import Views
@@ -29,6 +31,7 @@ def create_app(
     allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost", "::1", "[::1]"),
     dice: FaultDice | None = None,
     forwarder: Forwarder | None = None,
+    recordings_in: Path | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """Give the local Tuner as an ASGI application.
@@ -40,19 +43,25 @@ def create_app(
             cannot read transcripts through a name that it points at this machine.
         dice: draws the faults that posts are answered with, None for none.
         forwarder: passes posts on to the API, None to answer them here; the caller closes it.
+        recordings_in: folder for uploaded recordings; a temporary one when omitted.
         clock: gives Unix seconds.
 
     Returns:
-        The application; `state.closing` is the `asyncio.Event` that ends open streams when the server stops.
+        The application; `state.closing` is the `asyncio.Event` that ends open streams when the server stops, and
+        `state.recordings` is to be closed then.
     """
     rules = rules or Rules()
     changes = Changes(store)
     views = Views(store)
-    posting = Posting(store, Intake(store, rules), clock, changes.closing, dice=dice, forwarder=forwarder)
+    recordings = Recordings(recordings_in, clock, on_change=store.database.touch)
+    posting = Posting(
+        store, Intake(store, rules), clock, changes.closing, recordings, dice=dice, forwarder=forwarder
+    )
     traces = Traces(rules.api_key, forwarder=forwarder, on_change=store.database.touch)
     pages = Pages(
         views,
         traces,
+        recordings,
         dice=dice,
         forward_to=forwarder.base_url if forwarder else "",
         lenient=rules.lenient,
@@ -61,7 +70,8 @@ def create_app(
         routes=[
             *posting.routes(),
             *traces.routes(),
-            *Endpoints(views, clock).routes(),
+            *recordings.routes(),
+            *Endpoints(views, clock, recordings).routes(),
             *changes.routes(),
             *pages.routes(),
         ],
@@ -72,4 +82,5 @@ def create_app(
     )
     app.state.closing = changes.closing
     app.state.traces = traces
+    app.state.recordings = recordings
     return app

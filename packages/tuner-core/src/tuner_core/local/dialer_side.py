@@ -14,7 +14,7 @@ Outcome = Literal["success", "client_error", "upstream_error", "agent_error", "i
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 _Model = TypeVar("_Model", bound=_Body)
@@ -26,7 +26,7 @@ class SimulationBody(_Body):
     sip_call_id: str = Field(min_length=1, max_length=1024)
     started_at: float | None = None
     correlation_id: str | None = None
-    recipient: str | None = None
+    recipient: str | None = Field(default=None, repr=False)
     agent: str = ""
     scenario: str = ""
     target: str = ""

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from tuner_core.local.dialer_side import parse_simulation, parse_update
 from tuner_core.local.export import call_document, export_parts
 from tuner_core.local.lenient import document_of
+from tuner_core.local.recordings import Recordings
 from tuner_core.local.search import calls_like
 from tuner_core.local.validation import RefusedBody
 from tuner_core.local.views import Views
@@ -27,12 +28,14 @@ class Endpoints:
     Args:
         views: what is read.
         clock: gives Unix seconds.
+        recordings: cleared with the rest.
     """
 
-    def __init__(self, views: Views, clock: Callable[[], float]) -> None:
+    def __init__(self, views: Views, clock: Callable[[], float], recordings: Recordings) -> None:
         self._views = views
         self._store = views.store
         self._clock = clock
+        self._recordings = recordings
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -107,7 +110,9 @@ class Endpoints:
 
     def clear(self, request: Request) -> Response:
         """Forget everything, and show the empty list."""
+        self._recordings.clear()
         self._store.clear()
+        self._recordings.clear()
         return RedirectResponse("/", 303)
 
 

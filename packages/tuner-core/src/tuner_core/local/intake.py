@@ -64,11 +64,21 @@ class CreateCallRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status and JSON body of an answer, and the number of the post it is for."""
+    """Status and JSON body of an answer.
+
+    Attributes:
+        status: HTTP status.
+        body: JSON.
+        post: number of the post it is for.
+        call: number of the stored call, None without one.
+        recording: extension of the recording that the record asks to upload, "" for none.
+    """
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     post: int = 0
+    call: int | None = None
+    recording: str = ""
 
 
 class Intake:
@@ -133,7 +143,8 @@ class Intake:
         if not kept.is_new and self._rules.duplicate_status == 409:
             return Reply(409, {"detail": "A call with this call_id already exists"}, kept.post)
         receipt = {"id": kept.call.id, "provider_call_id": kept.call.call_id, "is_new": kept.is_new}
-        return Reply(201 if kept.is_new else 200, receipt, kept.post)
+        recording = record.recording_file_extension or ""
+        return Reply(201 if kept.is_new else 200, receipt, kept.post, kept.call.id, recording)
 
     def _is_authorized(self, authorization: str) -> bool:
         if self._rules.api_key is None:

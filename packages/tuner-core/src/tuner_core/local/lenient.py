@@ -7,7 +7,7 @@ dry, so that the page can show the call nonetheless, and say what to change.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from tuner_core.errors import InvalidRecord
@@ -26,7 +26,7 @@ class DryRun:
     """
 
     repairs: tuple[str, ...]
-    record: PostedRecord | None
+    record: PostedRecord | None = field(repr=False)
     hopeless: str = ""
 
 

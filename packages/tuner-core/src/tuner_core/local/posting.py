@@ -16,6 +16,7 @@ from tuner_core.http import REPAIRS_HEADER
 from tuner_core.local.faults import Fault, FaultDice
 from tuner_core.local.forward import Forwarder
 from tuner_core.local.intake import CreateCallRequest, Intake, Reply
+from tuner_core.local.recordings import Recordings
 from tuner_core.local.store import Store
 from tuner_core.local.wire import broken, faulty_status
 
@@ -30,6 +31,7 @@ class Posting:
         intake: judges them.
         clock: gives Unix seconds.
         closing: set when the server stops.
+        recordings: offers upload targets.
         dice: draws faults, None for none.
         forwarder: passes posts on that this Tuner has taken, None to answer them here.
     """
@@ -40,6 +42,7 @@ class Posting:
         intake: Intake,
         clock: Callable[[], float],
         closing: asyncio.Event,
+        recordings: Recordings,
         *,
         dice: FaultDice | None = None,
         forwarder: Forwarder | None = None,
@@ -48,6 +51,7 @@ class Posting:
         self._intake = intake
         self._clock = clock
         self._closing = closing
+        self._recordings = recordings
         self._dice = dice
         self._forwarder = forwarder
 
@@ -72,13 +76,23 @@ class Posting:
             await self._wait(fault.seconds)
         name = fault.name if fault is not None else ""
         reply = await run_in_threadpool(self._intake.create_call, posted, now=self._clock(), fault=name)
-        answer = _answer(reply)
+        answer = self._answer(request, reply)
         if self._forwarder is not None and (reply.status < 300 or reply.status == 409):
             answer = await self._pass_on(request, posted.body, reply, self._forwarder)
         if fault is None or fault.kind == "slow":
             return answer
         await run_in_threadpool(self._store.note_answer, reply.post, status=None)
         return broken(fault, answer, self._closing)
+
+    def _answer(self, request: Request, reply: Reply) -> Response:
+        """The documented answer, with an upload target when the record asks for one."""
+        headers: Mapping[str, str] | None = {"WWW-Authenticate": "Bearer"} if reply.status == 401 else None
+        body = dict(reply.body)
+        if reply.call is not None:
+            base_url = str(request.base_url).rstrip("/")
+            offered = self._recordings.offer(base_url, reply.call, reply.recording)
+            body |= {"recording_upload": offered} if offered is not None else {}
+        return JSONResponse(body, reply.status, headers)
 
     async def _leave(self, posted: CreateCallRequest, fault: Fault) -> Response:
         """Play a fault that keeps the post from being looked at."""
@@ -111,8 +125,3 @@ def listed_repairs(header: str) -> tuple[str, ...]:
         return ()
     items = cast("list[object]", document)
     return tuple(item[:_LONGEST_REPAIR] for item in items if isinstance(item, str))
-
-
-def _answer(reply: Reply) -> Response:
-    headers: Mapping[str, str] | None = {"WWW-Authenticate": "Bearer"} if reply.status == 401 else None
-    return JSONResponse(dict(reply.body), reply.status, headers)

@@ -10,6 +10,13 @@ from tuner_core.identity.registry import providers
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 _SHOWN = 40
+_HOWTO = {
+    "livekit": "livekit-sip",
+    "kamailio": "kamailio-opensips",
+    "opensips": "kamailio-opensips",
+    "bandwidth": "",
+}
+"""The pages of `docs/howto` that have other names than their providers; "" for none."""
 
 
 def why_unlinked(
@@ -88,7 +95,8 @@ def remedy_for(*ids: str | None) -> Remedy:
         return Remedy()
     known = next((provider for provider in providers() if provider.name == carrier.provider), None)
     fix = f"{known.fix[:1].upper()}{known.fix[1:]}." if known is not None else ""
-    return Remedy(fix, f"docs/howto/{carrier.provider}.md")
+    page = _HOWTO.get(carrier.provider, carrier.provider)
+    return Remedy(fix, f"docs/howto/{page}.md" if page else "")
 
 
 def shown(value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -27,7 +27,7 @@ class Simulation:
     sip_call_id: str
     started_at: float
     correlation_id: str | None = None
-    recipient: str | None = None
+    recipient: str | None = field(default=None, repr=False)
     agent: str = ""
     scenario: str = ""
     target: str = ""
@@ -61,7 +61,7 @@ class PostedCall:
     ended_at: float
     sip_call_id: str | None = None
     correlation_id: str | None = None
-    recipient: str | None = None
+    recipient: str | None = field(default=None, repr=False)
     posts: int = 1
 
 

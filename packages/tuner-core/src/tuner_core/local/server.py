@@ -19,6 +19,7 @@ from tuner_core.local.app import create_app
 from tuner_core.local.faults import FaultDice, parse_faults
 from tuner_core.local.forward import FORWARD_TIMEOUT_S, Forwarder, ForwardError, is_itself
 from tuner_core.local.intake import DEFAULT_API_KEY, Rules
+from tuner_core.local.recordings import Recordings
 from tuner_core.local.rows import Post, PostedCall, Simulation
 from tuner_core.local.store import Store
 from tuner_core.local.views import CallOverview, LinkedSimulation, Views
@@ -107,7 +108,11 @@ class LocalTuner:
             lenient=lenient,
         )
         hosts = (host, "127.0.0.1", "localhost", "::1", "[::1]") if local_only else ("*",)
-        app = create_app(self._store, rules, allowed_hosts=hosts, dice=dice, forwarder=forwarder)
+        folder = Path(f"{db}.recordings") if str(db) != ":memory:" else None
+        app = create_app(
+            self._store, rules, allowed_hosts=hosts, dice=dice, forwarder=forwarder, recordings_in=folder
+        )
+        self._recordings: Recordings = app.state.recordings
         config = uvicorn.Config(
             app,
             http=TransportProtocol,
@@ -165,6 +170,7 @@ class LocalTuner:
             self._thread = None
         self._socket.close()
         self._store.close()
+        self._recordings.close()
 
     def serve_forever(self) -> None:
         """Serve in this thread until SIGINT or SIGTERM, then close the database."""
@@ -216,8 +222,14 @@ class LocalTuner:
             raise KeyError(number)
         return json.loads(stored[1])
 
+    def recording(self, call: PostedCall | int) -> bytes | None:
+        """Give the recording of a call as it was uploaded, None when there is none."""
+        path = self._recordings.of_call(call if isinstance(call, int) else call.id)
+        return path.read_bytes() if path is not None else None
+
     def clear(self) -> None:
-        """Forget every call, post and simulation."""
+        """Forget every call, post, recording and simulation."""
+        self._recordings.clear()
         self._store.clear()
 
     def _tell(self) -> None:

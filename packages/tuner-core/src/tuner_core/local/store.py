@@ -40,6 +40,7 @@ class Store:
 
     Attributes:
         database: the file itself.
+        path: where it is.
 
     Raises:
         StoreError: the file cannot be opened or is not a local Tuner's.
@@ -47,6 +48,7 @@ class Store:
 
     def __init__(self, path: str | Path = ":memory:") -> None:
         self.database = Database(path)
+        self.path = path
 
     @property
     def revision(self) -> int:

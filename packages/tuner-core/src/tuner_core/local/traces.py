@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class TracedSpan:
     started_at: float
     ended_at: float
     status: str
-    attributes: dict[str, Any]
+    attributes: dict[str, Any] = field(repr=False)
 
 
 class UnreadableTraces(ValueError):

@@ -48,9 +48,14 @@ JsonObject = dict[str, Any]
 
 
 class _Strict(BaseModel):
-    """JSON types as they are, unknown keys kept."""
+    """JSON types as they are, unknown keys kept; no value shows in a representation."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False, hide_input_in_errors=True)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with {', '.join(sorted(self.model_fields_set)) or 'nothing set'}>"
+
+    __str__ = __repr__
 
 
 class PostedWord(_Strict):

@@ -19,6 +19,7 @@ from tuner_core.local.pages.render import render
 from tuner_core.local.pages.spans import waterfall
 from tuner_core.local.pages.timeline import timeline_of
 from tuner_core.local.reasons import remedy_for
+from tuner_core.local.recordings import MEDIA_TYPES, Recordings
 from tuner_core.local.search import (
     explain,
     fault_counts,
@@ -49,6 +50,7 @@ class Pages:
     Args:
         views: what is shown.
         traces: the spans of calls.
+        recordings: the recordings of calls.
         dice: the faults that are played, shown on top.
         forward_to: base URL that posts are passed on to, "" for none.
         lenient: whether bodies are taken that the API would refuse.
@@ -58,6 +60,7 @@ class Pages:
         self,
         views: Views,
         traces: Traces,
+        recordings: Recordings,
         *,
         dice: FaultDice | None = None,
         forward_to: str = "",
@@ -65,6 +68,7 @@ class Pages:
     ) -> None:
         self._views = views
         self._traces = traces
+        self._recordings = recordings
         self._store = views.store
         self._modes: dict[str, Any] = {
             "faults": [(fault.name, fault.probability) for fault in dice.faults] if dice else [],
@@ -109,6 +113,7 @@ class Pages:
         record, document = readable(body), document_of(body)
         assert record is not None
         tries = self._store.posts_of(row.call.call_id)
+        recording = self._recordings.of_call(number)
         return self._page(
             "call.html.j2",
             row=row,
@@ -116,6 +121,8 @@ class Pages:
             record=record,
             drawing=draw(timeline_of(record), _number(request, "zoom")),
             trace=waterfall(self._traces.spans(row.call.call_id), row.call.started_at),
+            recording=recording,
+            playable=recording is not None and recording.suffix[1:] in MEDIA_TYPES,
             tries=tries,
             first=next((post for post in tries if post.verdict == "stored"), None),
             dry=dry_run(body),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from tuner_core.local.validation import PostedRecord, PostedSegment
@@ -34,8 +34,8 @@ class Turn:
     speaker: Literal["user", "agent"]
     start_ms: int
     end_ms: int
-    text: str
-    words: tuple[tuple[int, str], ...]
+    text: str = field(repr=False)
+    words: tuple[tuple[int, str], ...] = field(repr=False)
     is_interrupted: bool
     source: str
 
@@ -55,7 +55,7 @@ class ToolRun:
     """
 
     number: int
-    result: int | None
+    result: int | None = field(repr=False)
     name: str
     start_ms: int
     end_ms: int
