@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 class Word:
     """One recognised or spoken word; times in Unix seconds, confidence 0 to 1."""
 
-    text: str
+    text: str = field(repr=False)
     started_at: float
     ended_at: float
     confidence: float | None = None
@@ -41,7 +41,7 @@ class TurnMetrics:
     stt_latency_s: float | None = None
     eou_delay_s: float | None = None
     transcript_confidence: float | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class UserTurn:
         metrics: latency of the turn.
     """
 
-    text: str
+    text: str = field(repr=False)
     started_at: float
     ended_at: float
     id: str = ""
     source: Literal["speech", "injected"] = "speech"
-    words: tuple[Word, ...] = ()
+    words: tuple[Word, ...] = field(default=(), repr=False)
     metrics: TurnMetrics = TurnMetrics()
 
 
@@ -90,14 +90,14 @@ class AgentTurn:
         metrics: latency of the turn.
     """
 
-    text: str
+    text: str = field(repr=False)
     started_at: float
     ended_at: float
     id: str = ""
     interrupted: bool = False
     interrupted_at: float | None = None
-    intended_text: str | None = None
-    words: tuple[Word, ...] = ()
+    intended_text: str | None = field(default=None, repr=False)
+    words: tuple[Word, ...] = field(default=(), repr=False)
     metrics: TurnMetrics = TurnMetrics()
 
 
@@ -108,7 +108,7 @@ class ToolCalled:
     at: float
     request_id: str
     name: str
-    params: Any = None
+    params: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,9 @@ class ToolReturned:
     at: float
     request_id: str
     name: str
-    result: Any = None
+    result: Any = field(default=None, repr=False)
     is_error: bool = False
-    error: str | None = None
+    error: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class DigitPressed:
     """The user pressed a key (DTMF)."""
 
     at: float
-    digit: str
+    digit: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class UsageReported:
     stt_audio_s: float | None = None
     llm_tokens: int | None = None
     tts_characters: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class CallEnded:
     at: float
     reason: Literal["user_hangup", "agent_hangup", "error", "timeout", "unknown"] = "unknown"
     status: Literal["call_ended", "error"] = "call_ended"
-    detail: str = ""
+    detail: str = field(default="", repr=False)
 
 
 CallEvent: TypeAlias = (

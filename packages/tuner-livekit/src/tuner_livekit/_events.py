@@ -61,7 +61,7 @@ class SessionCapture:
     _user: SpeechLog = field(default_factory=SpeechLog)
     _agent: SpeechLog = field(default_factory=SpeechLog)
     _tools: ToolLog = field(default_factory=ToolLog)
-    _digits: list[DigitPressed] = field(default_factory=list[DigitPressed])
+    _digits: list[DigitPressed] = field(default_factory=list[DigitPressed], repr=False)
     _usage: Sequence[Any] = ()
     _errors: int = 0
     _fresh: list[Any] = field(default_factory=list[Any])

@@ -41,7 +41,7 @@ class Caller:
     identity: str
     is_sip: bool
     answered_at: float | None = None
-    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     left: Left | None = None
 
 

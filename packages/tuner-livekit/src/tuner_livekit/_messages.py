@@ -20,7 +20,7 @@ class Heard:
         at: Unix seconds of the last one.
     """
 
-    text: str
+    text: str = field(repr=False)
     at: float
 
 

@@ -44,7 +44,7 @@ class Posting:
     """
 
     ctx: JobContext
-    facts: KnownFacts
+    facts: KnownFacts = field(repr=False)
     sink: CallSink
     guard: Guard
     recording_url: RecordingUrl | None

@@ -18,12 +18,12 @@ _LITERAL_LIMIT = 65_536
 
 @dataclass(slots=True)
 class _Tool:
-    call: FunctionCall
+    call: FunctionCall = field(repr=False)
     started_at: float
     ended_at: float | None = None
     status: str = ""
-    message: str | None = None
-    output: FunctionCallOutput | None = None
+    message: str | None = field(default=None, repr=False)
+    output: FunctionCallOutput | None = field(default=None, repr=False)
     told: int = 0
     """How much of it is in a checkpoint: 1 the call, 2 its end too."""
 

@@ -20,10 +20,10 @@ class Transcript:
         keyed: True for keys pressed, which a keypad aggregator writes as text.
     """
 
-    text: str
+    text: str = field(repr=False)
     at: float
     confidence: float | None = None
-    words: tuple[Word, ...] = ()
+    words: tuple[Word, ...] = field(default=(), repr=False)
     keyed: bool = False
 
 
@@ -34,7 +34,7 @@ class UserSpeech:
     _started_at: float | None = None
     _ended_at: float | None = None
     _turn_started_at: float | None = None
-    _transcripts: list[Transcript] = field(default_factory=list[Transcript])
+    _transcripts: list[Transcript] = field(default_factory=list[Transcript], repr=False)
     _unwritten: UserTurn | None = None
     _turns: list[UserTurn] = field(default_factory=list[UserTurn])
     _count: int = 0

@@ -24,7 +24,7 @@ _NEXT_UTTERANCE_S = 0.3
 
 @dataclass(slots=True)
 class _Sentence:
-    text: str
+    text: str = field(repr=False)
     audio_s: float = 0.0
 
 
@@ -49,8 +49,8 @@ class _Utterance:
     """
 
     id: str
-    sentences: list[_Sentence] = field(default_factory=list[_Sentence])
-    words: list[str] = field(default_factory=list[str])
+    sentences: list[_Sentence] = field(default_factory=list[_Sentence], repr=False)
+    words: list[str] = field(default_factory=list[str], repr=False)
     complete: bool = False
     interruptible: bool = True
     first_audio_at: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 _MAX_ERROR = 2000
@@ -14,9 +14,9 @@ _MAX_ERROR = 2000
 class ToolOutcome:
     """A result, or an error that the tool told the model."""
 
-    result: Any = None
+    result: Any = field(default=None, repr=False)
     is_error: bool = False
-    error: str = ""
+    error: str = field(default="", repr=False)
 
 
 def outcome_of(output: Any, *, with_values: bool) -> ToolOutcome:

@@ -46,8 +46,8 @@ class Answer:
     """One answer of the script: status, JSON body or text, further headers."""
 
     status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: Any = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 class RateLimit(Answer):
@@ -67,8 +67,8 @@ class Received:
     at: float
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Any
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(repr=False)
 
 
 class ScriptedTuner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuner_core.identity.forwarding.alphanumeric import MARKER, encode_alphanumeric
 from tuner_core.identity.model import SipIdentity
@@ -30,7 +30,7 @@ class Forwarded:
         left_out: names of values that did not fit the provider's limit; the call connects without them.
     """
 
-    body: str
+    body: str = field(repr=False)
     content_type: str
     left_out: tuple[str, ...] = ()
 
