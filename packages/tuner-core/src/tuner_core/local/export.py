@@ -11,6 +11,9 @@ from tuner_core.local.lenient import document_of
 from tuner_core.local.rows import Post
 from tuner_core.local.views import CallOverview, Views
 
+_PART = 256 * 1024
+"""Characters of one part: each costs a server a change of threads."""
+
 
 def call_document(views: Views, number: int) -> dict[str, Any] | None:
     """Give one call as JSON: its row, link and record as posted, and every post for it; None when there is none."""
@@ -31,6 +34,18 @@ def post_document(post: Post) -> dict[str, Any]:
 
 def export_parts(views: Views) -> Iterator[str]:
     """Give everything as the parts of one JSON document, so that a large store is never held at once."""
+    part: list[str] = []
+    size = 0
+    for piece in _pieces(views):
+        part.append(piece)
+        size += len(piece)
+        if size >= _PART:
+            yield "".join(part)
+            part, size = [], 0
+    yield "".join(part)
+
+
+def _pieces(views: Views) -> Iterator[str]:
     store = views.store
     links = views.links()
     yield '{\n"calls": '

@@ -20,7 +20,7 @@ _SIMULATION = ", ".join(field.name for field in fields(Simulation))
 _POST = ", ".join(field.name for field in fields(Post))
 _DRAFT = [field.name for field in fields(Post) if field.name != "id"]
 _SHOWN_PROBLEMS = 3
-_CHUNK = 500
+_CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +155,13 @@ class Store:
 
     def each_call(self) -> Iterator[tuple[PostedCall, bytes]]:
         """Give every call with its body, the oldest first, without holding all bodies at once."""
-        for call in self.calls():
-            found = self.call(call.id)
-            if found is not None:
-                yield found
+        last = 0
+        body = "(SELECT body FROM bodies WHERE call = calls.id ORDER BY post LIMIT 1)"
+        query = f"SELECT {_CALL}, {body} FROM calls WHERE id > ? ORDER BY id LIMIT {_CHUNK}"
+        while rows := self.database.tuples(query, last):
+            for *row, found in rows:
+                yield PostedCall(*row), bytes(found)
+            last = rows[-1][0]
 
     def each_post(self) -> Iterator[Post]:
         """Give every post, the oldest first, a few at a time."""
