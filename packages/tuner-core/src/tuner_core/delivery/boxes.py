@@ -191,7 +191,7 @@ class Boxes:
     def close(self) -> None:
         """Close the outbox; leases and open calls of this process are free for others."""
         self._disk_again_at = -math.inf
-        if self._unwritten or self._memory.status().pending:
+        if self._unwritten or self._memory.holds_something():
             self.mend()
         for box in self:
             box.close()
