@@ -32,10 +32,10 @@ _OTHER_ROLE_NAMES = {
     "tool_result": "agent_result",
     "agent_handoff": "node_transition",
 }
+_ROW_S = (0.1, 50.0)
 _SPOKEN = frozenset({"user", "agent"})
-_KNOWN = frozenset(
-    {"role", "text", "start_ms", "end_ms", "duration_ms", "words", "node", "tool", "metadata", "content"}
-)
+_ORDER = ("role", "content", "text", "start_ms", "end_ms", "duration_ms", "words", "node", "tool", "metadata")
+_KNOWN = frozenset(_ORDER)
 
 
 def conform_segments(
@@ -53,7 +53,8 @@ def conform_segments(
     given = _listed(rows, repairs)
     fields = [fields_of(row) or {} for row in given]
     scale = 1.0
-    if seconds_for_milliseconds(map(_spoken_span, fields), call_length_ms):
+    spans = ((row.get("start_ms"), row.get("end_ms")) for row in fields)
+    if seconds_for_milliseconds(spans, usual_s=_ROW_S, longest_ms=call_length_ms):
         repairs.note(ROWS, "times in seconds, made milliseconds")
         scale = 1000.0
     kept: list[dict[str, Any]] = []
@@ -91,12 +92,6 @@ def _read(text: str | bytes) -> Any:
     except (ValueError, RecursionError):
         return None
     return cast("list[Any]", value) if isinstance(value, list) else None
-
-
-def _spoken_span(row: Mapping[str, Any]) -> tuple[Any, Any, int]:
-    text = row.get("text")
-    words = len(text.split()) if type(text) is str else 0
-    return row.get("start_ms"), row.get("end_ms"), words
 
 
 def _stand_in(unreadable: bool, repairs: Repairs) -> dict[str, Any]:
@@ -193,7 +188,16 @@ def _place_untimed(rows: list[dict[str, Any]], repairs: Repairs) -> None:
                 start = row.get("start_ms", row.get("end_ms", latest))
                 row["start_ms"], row["end_ms"] = start, max(start, row.get("end_ms", start))
                 repairs.note(f"{ROWS}[]", "a spoken row without start and end got the times next to it")
+            _put_in_order(row)
         latest = max(latest, row.get("end_ms", row.get("start_ms", latest)))
+
+
+def _put_in_order(row: dict[str, Any]) -> None:
+    """Members in the order of a row that had its times from the start, so that one record has one body."""
+    members = dict(row)
+    row.clear()
+    row.update({name: members.pop(name) for name in _ORDER if name in members})
+    row.update(members)
 
 
 def _in_order(rows: list[dict[str, Any]], repairs: Repairs) -> list[dict[str, Any]]:

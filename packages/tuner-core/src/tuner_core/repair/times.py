@@ -21,9 +21,8 @@ _WORD_FIELDS = frozenset({"word", "start_ms", "end_ms", "confidence"})
 _LONGEST_MS = 1e9
 """No call lasts eleven days; a larger number is a Unix time, or nothing."""
 
-_SHORTEST_WORD_S = 0.02
-_FASTEST_WORD_MS = 10.0
-_SURE_WORDS = 10
+_WORD_S = (0.02, 10.0)
+_SURE_SPANS = 3
 _SLACK_MS = 2000.0
 
 
@@ -116,35 +115,39 @@ def row_words(value: Any, call_start_ms: int, scale: float, repairs: Repairs) ->
         repairs.note(_WORDS, "not a list, left out")
         return []
     given = [_word_fields(word) for word in cast("Sequence[Any]", value)]
-    spans = ((word.get("start_ms"), word.get("end_ms"), 1) for word in given)
-    if scale == 1 and seconds_for_milliseconds(spans, _LONGEST_MS):
+    spans = ((word.get("start_ms"), word.get("end_ms")) for word in given)
+    if scale == 1 and seconds_for_milliseconds(spans, usual_s=_WORD_S, longest_ms=_LONGEST_MS):
         repairs.note(_WORDS, "times in seconds, made milliseconds")
         scale = 1000
     words = (_word(fields, call_start_ms, scale, repairs) for fields in given)
     return [word for word in words if word is not None]
 
 
-def seconds_for_milliseconds(spans: Iterable[tuple[Any, Any, int]], longest_ms: float) -> bool:
+def seconds_for_milliseconds(
+    spans: Iterable[tuple[Any, Any]], *, usual_s: tuple[float, float], longest_ms: float
+) -> bool:
     """True when these times can only be seconds: as milliseconds, nobody speaks that fast.
 
-    Whole numbers need more words to be sure, for a row of 0 to 1 ms is also what somebody without times writes.
+    Whole numbers need several spans to be sure, for a row of 0 to 1 ms is also what somebody without times writes.
 
     Args:
-        spans: start, end and number of words of what was spoken.
+        spans: start and end of what was spoken.
+        usual_s: between these seconds lies the mean of such spans, less than a thousandfold apart.
         longest_ms: what the times would have to fit into once they are milliseconds.
     """
-    spoken = words = last = 0.0
+    total = last = 0.0
+    count = 0
     fractions = False
-    for start, end, count in spans:
+    for start, end in spans:
         if _is_span(start, end):
-            spoken += end - start
-            words += count
+            total += end - start
+            count += 1
             last = max(last, end)
             fractions = fractions or start % 1 != 0 or end % 1 != 0
-    if not words or (not fractions and words < _SURE_WORDS) or not math.isfinite(spoken):
+    if not (fractions or count >= _SURE_SPANS) or not math.isfinite(total):
         return False
-    pace = spoken / words
-    return _SHORTEST_WORD_S <= pace < _FASTEST_WORD_MS and last * 1000 <= longest_ms + _SLACK_MS
+    shortest, longest = usual_s
+    return shortest <= total / count < longest and last * 1000 <= longest_ms + _SLACK_MS
 
 
 def _is_span(start: Any, end: Any) -> bool:
