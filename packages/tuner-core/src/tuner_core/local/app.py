@@ -47,8 +47,8 @@ def create_app(
         clock: gives Unix seconds.
 
     Returns:
-        The application; `state.closing` is the `asyncio.Event` that ends open streams when the server stops, and
-        `state.recordings` is to be closed then.
+        The application; `state.close()` ends open streams when the server stops, `state.traces` and `state.recordings`
+        are what came beside the calls; the caller closes the recordings.
     """
     rules = rules or Rules()
     changes = Changes(store)
@@ -80,7 +80,7 @@ def create_app(
             Middleware(SameOrigin),
         ],
     )
-    app.state.closing = changes.closing
+    app.state.close = changes.close
     app.state.traces = traces
     app.state.recordings = recordings
     return app

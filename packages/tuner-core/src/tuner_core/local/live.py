@@ -24,7 +24,7 @@ class Changes:
         store: whose changes are told.
 
     Attributes:
-        closing: set when the server stops, which ends every stream.
+        closing: set when the server stops.
     """
 
     def __init__(self, store: Store) -> None:
@@ -33,6 +33,11 @@ class Changes:
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         store.database.on_change(self._wake)
+
+    def close(self) -> None:
+        """End every stream, and whatever else waits for `closing`. To be called in the server's event loop."""
+        self.closing.set()
+        self._wake()
 
     def routes(self) -> list[Route]:
         """Give the route of the stream."""
@@ -46,22 +51,18 @@ class Changes:
         woken = asyncio.Event()
         with self._lock:
             self._waiting[woken] = asyncio.get_running_loop()
-        closing = asyncio.ensure_future(self.closing.wait())
         try:
             yield f"retry: {_RETRY_MS}\n{self._event()}"
             while not self.closing.is_set():
-                waiting = asyncio.ensure_future(woken.wait())
-                await asyncio.wait(
-                    {waiting, closing}, timeout=_KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                waiting.cancel()
-                if woken.is_set():
-                    woken.clear()
-                    yield self._event()
-                elif not self.closing.is_set():
+                try:
+                    await asyncio.wait_for(woken.wait(), _KEEP_ALIVE_S)
+                except TimeoutError:
                     yield ": still here\n\n"
+                    continue
+                woken.clear()
+                if not self.closing.is_set():
+                    yield self._event()
         finally:
-            closing.cancel()
             with self._lock:
                 self._waiting.pop(woken, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -110,9 +111,8 @@ class Posting:
         return Response(passed.body, passed.status, dict(passed.headers))
 
     async def _wait(self, seconds: float) -> None:
-        stopped = asyncio.ensure_future(self._closing.wait())
-        await asyncio.wait({stopped}, timeout=seconds)
-        stopped.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
 
 
 def listed_repairs(header: str) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 import secrets
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -123,7 +122,7 @@ class LocalTuner:
             proxy_headers=False,
             timeout_graceful_shutdown=2,
         )
-        self._server = _Server(config, app.state.closing, forwarder)
+        self._server = _Server(config, app.state.close, forwarder)
         self._thread: threading.Thread | None = None
 
     @property
@@ -248,10 +247,12 @@ class LocalTuner:
 class _Server(uvicorn.Server):
     """Tells another thread when it answers; ends what waits for nothing when it stops."""
 
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event, forwarder: Forwarder | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, close_streams: Callable[[], None], forwarder: Forwarder | None
+    ) -> None:
         super().__init__(config)
         self.ready = threading.Event()
-        self._closing = closing
+        self._close_streams = close_streams
         self._forwarder = forwarder
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -259,7 +260,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._closing.set()
+        self._close_streams()
         await super().shutdown(sockets=sockets)
         if self._forwarder is not None:
             await self._forwarder.close()
