@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
+from tuner_core.identity import resolve
 from tuner_core.identity.model import SipIdentity
 from tuner_core.identity.pending import PendingCalls, PendingTable
 
+DATA = Path(__file__).resolve().parents[3] / "data/providers"
 A = SipIdentity(sip_call_id="a@edge", provider="twilio", provider_call_id="CA1")
 B = SipIdentity(sip_call_id="b@edge", provider="twilio", provider_call_id="CA2")
 
@@ -68,6 +71,29 @@ def test_a_later_webhook_of_the_same_call_replaces_and_starts_anew():
     table.put("CA1", B, now=200)
     assert table.take("CA1", now=450) == B
     assert table.take("CA2", now=450) is None
+
+
+@pytest.mark.parametrize(
+    ("webhook", "websocket"),
+    [
+        ("twilio/voice-webhook.form", "twilio/media-stream-start-nothing-forwarded.json"),
+        ("telnyx/call-initiated.json", "telnyx/media-stream-start.json"),
+        ("telnyx/texml-webhook.form", "telnyx/media-stream-start.json"),
+        ("plivo/answer-webhook.form", "plivo/stream-start-nothing-forwarded.json"),
+        ("vobiz/trunk-webhook.json", "vobiz/stream-start-nothing-forwarded.json"),
+        ("exotel/passthru.form", "exotel/stream-start-nothing-forwarded.json"),
+        ("jambonz/call-hook.json", "jambonz/listen-metadata-nothing-forwarded.json"),
+        ("wavix/call-webhook-sip-headers.json", "wavix/streaming-start.json"),
+    ],
+)
+def test_webhook_and_websocket_of_a_provider_name_the_call_alike(webhook: str, websocket: str):
+    calls = PendingCalls()
+    at_webhook, at_websocket = (
+        resolve((DATA / name).read_bytes(), name.partition("/")[0]) for name in (webhook, websocket)
+    )
+    assert calls.put(at_webhook)
+    assert at_websocket.provider_call_id
+    assert calls.take(at_websocket.provider_call_id) == at_webhook
 
 
 async def test_a_websocket_that_is_first_waits_for_its_webhook():
