@@ -6,6 +6,7 @@ TunerError
 ├─ InvalidRecord        the record cannot be repaired into one that the API accepts
 ├─ OutboxError          the outbox file cannot be opened or written
 ├─ UploadError          the call is stored, its recording is not uploaded               may be retryable
+├─ WebhookRefused       not proven to be from the provider (`tuner_core.webhooks`)
 ├─ TransportError       no usable answer: refused, reset, timed out, cut short        retryable
 └─ ApiError             the API answered with an error status
    ├─ AuthenticationError   401, 403: key missing, wrong, or of another workspace

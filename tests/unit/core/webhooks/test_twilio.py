@@ -91,10 +91,17 @@ def test_the_public_url_counts_with_and_without_its_port(given: str, signed: str
     validator(public_url=given).check(request, now=NOW)
 
 
-def test_a_media_streams_handshake_is_signed_like_a_get():
+def test_a_media_streams_handshake_is_signed_like_a_get_and_alike_in_every_call():
     signature = sign("wss://agent.example.com/media", {})
-    check = validator(public_url="wss://agent.example.com")
-    check.check(WebhookRequest("GET", "/media", {"X-Twilio-Signature": signature}), now=NOW)
+    check = validator(public_url="wss://agent.example.com", allow_replays=True)
+    scope = {
+        "type": "websocket",
+        "path": "/media",
+        "headers": [(b"x-twilio-signature", signature.encode()), (b"upgrade", b"websocket")],
+    }
+    check.check(WebhookRequest.from_asgi(scope), now=NOW)
+    check.check(WebhookRequest.from_asgi(scope), now=NOW)
+    assert refusal(check, WebhookRequest.from_asgi({**scope, "path": "/other"})).reason == "wrong"
 
 
 def test_a_json_body_is_covered_by_its_hash_in_the_query():

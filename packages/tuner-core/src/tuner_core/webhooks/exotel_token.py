@@ -28,7 +28,7 @@ class ExotelWebhooks(WebhookValidator):
         token: the secret in your applet's URL; several while one replaces another.
         token_parameter: name of the query parameter that holds it.
         seen: where requests are remembered; by default in this process.
-        allow_replays: let the same request in again.
+        allow_replays: let the same request in again, as for a handshake whose URL is the same in every call.
 
     Raises:
         ConfigError: a network is none, or the token is empty.

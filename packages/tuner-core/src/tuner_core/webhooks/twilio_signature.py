@@ -33,7 +33,8 @@ class TwilioWebhooks(WebhookValidator):
         window_s: how far a signed `Timestamp` may be from now.
         seen: where signatures are remembered; by default in this process.
         allow_replays: for TwiML that sends the call to the same address again (`<Redirect>`, a `<Gather>` in a
-            loop): Twilio then signs the very same request anew.
+            loop): Twilio then signs the very same request anew. For the handshake of a media stream too, which
+            has no fields and so the same signature in every call.
 
     Raises:
         ConfigError: the package `twilio` is missing, or a setting is impossible.
