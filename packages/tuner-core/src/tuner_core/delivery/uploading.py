@@ -12,16 +12,15 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-import httpx
-
 from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.handover import Uploaded
+from tuner_core.delivery.sender import Sender
 from tuner_core.delivery.sink import RecordingState
 from tuner_core.errors import AuthenticationError, TunerError, UploadError
 from tuner_core.http import RetryPolicy
@@ -29,7 +28,6 @@ from tuner_core.outbox.parcels import Destination, Parcel
 from tuner_core.outbox.store import Outbox
 from tuner_core.outbox.uploads import LEASE_S, Upload
 from tuner_core.recordings.next_step import next_step
-from tuner_core.recordings.send import upload_once
 from tuner_core.recordings.tries import NO_TARGET
 from tuner_core.records import Receipt
 from tuner_core.repair.record import Conformed
@@ -40,7 +38,7 @@ LEFT_OVER = RetryPolicy(base_s=2.0, cap_s=300.0)
 """Waits of uploads that no lane carries."""
 
 GIVE_UP_AFTER_S = 7 * 24 * 3600.0
-"""How long an upload is tried, in seconds since it was handed over."""
+"""How long an upload is tried, in seconds since its call was delivered."""
 
 _AT_ONCE = 2
 _LOOK_AGAIN_S = 5.0
@@ -54,7 +52,7 @@ class Uploading:
         boxes: where uploads are kept.
         to: whose leftovers are sent.
         retry: tries and waits of an upload that begins here.
-        post: posts a call's record once more.
+        sender: uploads, and posts a call's record once more.
         settled: called when an upload is settled.
     """
 
@@ -64,15 +62,14 @@ class Uploading:
         to: Destination,
         *,
         retry: RetryPolicy,
-        post: Callable[[Parcel], Awaitable[Receipt]],
+        sender: Sender,
         settled: Callable[[], None],
     ) -> None:
         self._boxes = boxes
         self._to = to
         self._retry = retry
-        self._post = post
+        self._sender = sender
         self._on_settled = settled
-        self._http: httpx.AsyncClient | None = None
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._lanes: set[asyncio.Task[None]] = set()
         self._watched: dict[tuple[Outbox, Destination, str], list[Future[Uploaded]]] = {}
@@ -154,8 +151,6 @@ class Uploading:
         await asyncio.gather(*self._lanes, return_exceptions=True)
         for box, to, call_id in list(self._watched):
             self._tell(box, to, call_id, "waiting", "this process stopped uploading")
-        if self._http is not None:
-            await self._http.aclose()
 
     def _follow(self, lane: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(lane)
@@ -223,7 +218,7 @@ class Uploading:
         """The upload with a target: its own, or one that the API gives to the same record posted again."""
         if upload.target is not None:
             return upload
-        receipt = await self._post(Parcel(upload.to, upload.call_id, upload.body, (), upload.attempts))
+        receipt = await self._sender.post(Parcel(upload.to, upload.call_id, upload.body, (), upload.attempts))
         target = receipt.upload
         if target is None:
             raise UploadError(receipt.upload_problem or NO_TARGET)
@@ -233,9 +228,7 @@ class Uploading:
 
     async def _send(self, upload: Upload) -> None:
         assert upload.target is not None
-        if self._http is None:
-            self._http = httpx.AsyncClient(follow_redirects=False)
-        await upload_once(self._http, upload.target, upload.path)
+        await self._sender.upload(upload.target, upload.path)
 
     def _judged(self, box: Outbox, upload: Upload, error: UploadError) -> tuple[Upload, TunerError] | None:
         now = time.time()

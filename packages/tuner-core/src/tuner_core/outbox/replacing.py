@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from tuner_core.outbox import schema
+from tuner_core.outbox.keys import Key
 from tuner_core.outbox.opening import transaction
 
 if sys.platform != "win32":
@@ -95,12 +96,16 @@ def carry_over(source: sqlite3.Connection, target: sqlite3.Connection, *, unleas
     Args:
         source: perhaps damaged: what cannot be read is left out.
         target: an open outbox, inside a transaction.
-        unleased_only: leave out what somebody is sending.
+        unleased_only: leave out what somebody is sending, and the recordings held for that.
     """
     records = 0
+    leased: set[Key] = set()
+    if unleased_only:
+        leased = {_call(row) for row in _rows(source, "records") if row["lease_holder"]}
     for table in ("uploads", "records"):
         for row in _rows(source, table):
-            if not (unleased_only and row["lease_holder"]) and _insert(target, table, row) is not None:
+            stays = unleased_only and (row["lease_holder"] or _call(row) in leased)
+            if not stays and _insert(target, table, row) is not None:
                 records += table == "records"
     calls = {row["id"]: _insert(target, "calls", row) for row in _rows(source, "calls")}
     target.executemany(
@@ -108,6 +113,10 @@ def carry_over(source: sqlite3.Connection, target: sqlite3.Connection, *, unleas
         [(calls[row["call"]], row["event"]) for row in _rows(source, "events") if calls.get(row["call"])],
     )
     return records
+
+
+def _call(row: sqlite3.Row) -> Key:
+    return row["base_url"], row["workspace_id"], row["agent_id"], row["call_id"]
 
 
 def abandon(db: sqlite3.Connection) -> None:

@@ -306,16 +306,16 @@ class Outbox:
             return 0
         with other.changing(), other._file.writing() as theirs, self._file.writing() as db:
             moved = carry_over(theirs, db, unleased_only=True)
-            for table in ("records", "uploads"):
-                theirs.execute(f"DELETE FROM {table} WHERE lease_holder IS NULL")
+            theirs.execute("DELETE FROM records WHERE lease_holder IS NULL")
+            theirs.execute("DELETE FROM uploads WHERE lease_holder IS NULL AND state <> 'held'")
         return moved
 
     def holds_something(self) -> bool:
-        """Whether there is a record or a recording that nobody is sending."""
+        """Whether there is a record or a recording that nobody is sending; what is held goes with its record."""
         with self._file.reading() as db:
             return any(
-                db.execute(f"SELECT 1 FROM {table} WHERE lease_holder IS NULL LIMIT 1").fetchone()
-                for table in ("records", "uploads")
+                db.execute(f"SELECT 1 FROM {one} AND lease_holder IS NULL LIMIT 1").fetchone()
+                for one in ("records WHERE TRUE", "uploads WHERE state <> 'held'")
             )
 
     def status(self) -> OutboxStatus:

@@ -39,7 +39,7 @@ class Upload:
         target_at: Unix seconds at which the target was given.
         refusals: how often in a row a fresh target was refused.
         attempts: tries so far, this one included.
-        stored_at: Unix seconds at which it was handed over.
+        stored_at: Unix seconds since which it could be uploaded.
     """
 
     to: Destination
@@ -104,11 +104,12 @@ class Uploads:
         key = key_of(to, call_id)
         with self._file.writing(durable=False) as db:
             changed = db.execute(
-                "UPDATE uploads SET state = 'waiting', target = ?, target_at = ?, attempts = 1, next_at = 0,"
-                f" body = COALESCE(?, (SELECT body FROM records WHERE {KEY})), lease_holder = ?, lease_until = ?"
+                "UPDATE uploads SET state = 'waiting', target = ?, target_at = ?, stored_at = ?, attempts = 1,"
+                f" next_at = 0, body = COALESCE(?, (SELECT body FROM records WHERE {KEY})), lease_holder = ?, lease_until = ?"
                 f" WHERE {KEY} AND state = 'held'",
                 (
                     target.to_json() if target else None,
+                    now,
                     now,
                     body,
                     *key,
@@ -203,10 +204,13 @@ class Uploads:
         states: tuple[UploadState, ...] = ("held", "waiting", "uploaded", "failed")
         return {state: int(counts.get(state, 0)) for state in states}
 
-    def entries(self, *, limit: int = 100) -> list[UploadEntry]:
+    def entries(self, *, state: UploadState | None = None, limit: int = 100) -> list[UploadEntry]:
         """Rows, newest first."""
         with self._file.reading() as db:
-            rows = db.execute("SELECT * FROM uploads ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+            rows = db.execute(
+                "SELECT * FROM uploads WHERE ? IS NULL OR state = ? ORDER BY id DESC LIMIT ?",
+                (state, state, limit),
+            ).fetchall()
         return [
             UploadEntry(
                 call_id=row["call_id"],

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from tuner_core.cli.outbox.opening import JsonOption, PathOption, account_line, moment, opened
 from tuner_core.outbox.parcels import OpenCall, OutboxEntry, RowState
+from tuner_core.outbox.uploads import UploadEntry
 
 _COLUMNS = ("call", "state", "stored", "tries", "bytes", "agent", "detail")
 
@@ -39,11 +40,13 @@ def status(path: PathOption = None, as_json: JsonOption = False) -> None:
 
 def list_records(
     path: PathOption = None,
-    state: Annotated[str, typer.Option(help="open, pending, delivered, refused, dropped or all.")] = "all",
+    state: Annotated[
+        str, typer.Option(help="open, pending, delivered, refused, dropped, recordings or all.")
+    ] = "all",
     limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List records, and calls that still run, without their content."""
+    """List records, calls that still run, and recordings that are to be uploaded or could not be, without content."""
     states: dict[str, RowState | None] = {
         "all": None,
         "open": None,
@@ -51,18 +54,22 @@ def list_records(
         "delivered": "delivered",
         "refused": "refused",
         "dropped": "dropped",
+        "recordings": None,
     }
     if state not in states:
         raise typer.BadParameter(", ".join(states), param_hint="--state")
     _, box = opened(path)
     calls = box.calls.listed(now=time.time()) if state in {"all", "open"} else []
-    entries = [] if state == "open" else box.entries(state=states[state], limit=limit)
+    entries = [] if state in {"open", "recordings"} else box.entries(state=states[state], limit=limit)
+    uploads = box.uploads.entries(limit=limit) if state in {"all", "recordings"} else []
+    if state == "all":
+        uploads = [upload for upload in uploads if upload.state != "uploaded"]
     box.close()
     if as_json:
-        typer.echo(json.dumps([*map(_open_call, calls), *map(asdict, entries)]))
+        typer.echo(json.dumps([*map(_open_call, calls), *map(asdict, entries), *map(_upload, uploads)]))
         return
     table = Table(*(Column(name, overflow="fold") for name in _COLUMNS))
-    for row in [*map(_open_row, reversed(calls)), *map(_row, entries)]:
+    for row in [*map(_open_row, reversed(calls)), *map(_row, entries), *map(_upload_row, uploads)]:
         table.add_row(*row)
     Console().print(table)
 
@@ -77,6 +84,24 @@ def _row(entry: OutboxEntry) -> tuple[str, ...]:
         entry.to.agent_id,
         entry.detail,
     )
+
+
+def _upload_row(upload: UploadEntry) -> tuple[str, ...]:
+    state, stored_at = f"recording {upload.state}", moment(upload.stored_at)
+    return (upload.call_id, state, stored_at, str(upload.attempts), "", upload.to.agent_id, upload.detail)
+
+
+def _upload(upload: UploadEntry) -> dict[str, Any]:
+    # Without its path: names of recordings often hold phone numbers.
+    return {
+        "call_id": upload.call_id,
+        "state": f"recording {upload.state}",
+        "to": asdict(upload.to),
+        "stored_at": upload.stored_at,
+        "settled_at": upload.settled_at,
+        "attempts": upload.attempts,
+        "detail": upload.detail,
+    }
 
 
 def _open_row(call: OpenCall) -> tuple[str, ...]:

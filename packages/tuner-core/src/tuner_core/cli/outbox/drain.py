@@ -31,7 +31,7 @@ def drain(
     every: Annotated[float, typer.Option(help="Seconds between progress lines, with --watch.")] = 60.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Send everything pending now, and make records of calls whose process was killed.
+    """Send everything pending now, recordings too, and make records of calls whose process was killed.
 
     Needs TUNER_API_KEY and TUNER_WORKSPACE_ID; records of other workspaces stay for a drain with their key. With
     --watch it goes on, also with what comes in later, until SIGTERM or SIGINT.
@@ -103,12 +103,14 @@ def _plain_line(account: OutboxStatus) -> None:
 
 
 def _report(box: Outbox, config: TunerConfig, *, as_json: bool) -> int:
-    """Say what is left and why; how many records that are."""
-    account = box.status()
+    """Say what is left and why; how many records and recordings that are."""
+    account, waiting = box.status(), box.uploads.counts()["waiting"]
     if as_json:
-        typer.echo(json.dumps(asdict(account)))
-        return account.pending
+        typer.echo(json.dumps({**asdict(account), "uploads_waiting": waiting}))
+        return account.pending + waiting
     typer.echo(account_line(account))
+    for upload in box.uploads.entries(state="waiting"):
+        typer.echo(f"recording of call {upload.call_id} waits: {upload.detail or 'not tried yet'}")
     for problem in sorted({entry.detail for entry in box.entries(state="pending") if entry.detail}):
         typer.echo(f"still pending: {problem}")
     for backlog in box.ledger.backlogs():
@@ -117,4 +119,4 @@ def _report(box: Outbox, config: TunerConfig, *, as_json: bool) -> int:
                 f"still pending: {backlog.pending} of workspace {backlog.workspace_id} at {backlog.base_url}: drain"
                 " with that workspace's key (TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_BASE_URL)"
             )
-    return account.pending
+    return account.pending + waiting
