@@ -14,8 +14,7 @@ from tuner_core.testing import HANG, ScriptedStorage, ScriptedTuner
 AGENT = """
 import asyncio, sys, time
 from tuner_core import CallRecord, Delivery
-from tuner_core.delivery import uploading
-from tuner_core.recordings import Recording
+from tuner_core.recordings import Recording, send
 
 RECORD = CallRecord(call_id="c-81", call_type="phone_call", start_timestamp=time.time(), end_timestamp=time.time())
 
@@ -30,7 +29,7 @@ async def hang():
 async def main(what, path):
     delivery = Delivery()
     if what == "before":
-        uploading.upload_once = upload_nothing
+        send.upload_once = upload_nothing
     if what in ("before", "during"):
         print((await delivery.deliver(RECORD, recording=Recording(path), deadline_s=60)).recording, flush=True)
     elif what == "late":

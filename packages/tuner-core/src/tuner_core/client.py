@@ -21,16 +21,13 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from tuner_core.config import TunerConfig
 from tuner_core.connections import AsyncConnections, Connections
 from tuner_core.errors import TransportError, TunerError
-from tuner_core.http import CallRequest, RetryPolicy, call_request, is_retryable, read_response
+from tuner_core.http import TIMEOUT_S, CallRequest, RetryPolicy, call_request, is_retryable, read_response
 from tuner_core.recordings.recording import Recording
 from tuner_core.recordings.send import upload_once, upload_once_sync
 from tuner_core.recordings.tries import UploadTries
 from tuner_core.records import CallRecord, Receipt
 from tuner_core.redaction import Redaction
 from tuner_core.repair.record import Conformed, conform
-
-TIMEOUT_S = 15.0
-"""Longest wait for one try, in seconds."""
 
 
 class _Base:

@@ -29,6 +29,9 @@ from tuner_core.recordings.target import UploadTarget
 from tuner_core.records import Receipt
 from tuner_core.version import VERSION
 
+TIMEOUT_S = 15.0
+"""Longest wait for one try, in seconds."""
+
 RETRY_AFTER_CAP_S = 30.0
 """Longest wait that an answer may ask for."""
 

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 
-from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
 from tuner_core.delivery.dispatch import Dispatch, logger
 from tuner_core.delivery.handover import Handover, News
 from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.errors import OutboxError
-from tuner_core.http import RetryPolicy
+from tuner_core.http import TIMEOUT_S, RetryPolicy
 from tuner_core.outbox.parcels import OutboxStatus
 from tuner_core.redaction import Redaction
 
@@ -123,17 +122,18 @@ class Courier:
         dispatch = Dispatch(
             self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
         )
-        leftovers = [
-            asyncio.create_task(work) for work in (dispatch.send_leftovers(), dispatch.send_recordings())
+        background = [
+            asyncio.create_task(work)
+            for work in (dispatch.warm_up(), dispatch.send_leftovers(), dispatch.send_recordings())
         ]
-        for task in leftovers:
+        for task in background:
             task.add_done_callback(_say_if_broken)
         try:
             await self._serve(dispatch)
         finally:
-            for task in leftovers:
+            for task in background:
                 task.cancel()
-            await asyncio.gather(*leftovers, return_exceptions=True)
+            await asyncio.gather(*background, return_exceptions=True)
             await dispatch.wind_up(self._stop_within_s or 0.0)
             await dispatch.close()
             self._end()

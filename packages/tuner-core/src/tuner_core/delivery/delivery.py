@@ -20,7 +20,6 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from tuner_core.client import TIMEOUT_S
 from tuner_core.config import TunerConfig
 from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.courier import OWN_LANE, Courier
@@ -29,7 +28,7 @@ from tuner_core.delivery.sink import CallFacts, CallSink, DeliveryOutcome, Deliv
 from tuner_core.delivery.waiting import blocked, waited
 from tuner_core.errors import ConfigError, InvalidRecord, TunerError
 from tuner_core.events import CallEvent
-from tuner_core.http import RetryPolicy
+from tuner_core.http import TIMEOUT_S, RetryPolicy
 from tuner_core.outbox.parcels import Destination, OutboxStatus
 from tuner_core.recordings.recording import Recording
 from tuner_core.recordings.source import WAIT_S, UrlSource

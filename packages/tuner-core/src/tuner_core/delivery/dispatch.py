@@ -16,18 +16,16 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
-from tuner_core.client import post_once
 from tuner_core.config import TunerConfig
 from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.handover import Handover, News
 from tuner_core.delivery.leftovers import Leftovers
 from tuner_core.delivery.pace import LEFT_OVER
+from tuner_core.delivery.sender import Sender
 from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.delivery.uploading import Uploading
 from tuner_core.errors import AuthenticationError, InvalidRecord, TransportError, TunerError
-from tuner_core.http import RetryPolicy, call_request
+from tuner_core.http import RetryPolicy
 from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel
 from tuner_core.outbox.store import LEASE_S, Outbox
 from tuner_core.records import Receipt
@@ -52,9 +50,8 @@ class Dispatch:
         self, config: TunerConfig, *, retry: RetryPolicy, timeout_s: float, redaction: Redaction | None
     ) -> None:
         self._config = config
-        self._http: httpx.AsyncClient | None = None
         self._retry = retry
-        self._timeout_s = timeout_s
+        self._sender = Sender(config.api_key, timeout_s=timeout_s)
         self._to = Destination(config.base_url, config.workspace_id, config.agent_id)
         self._options = options = config.conform_options(redaction)
         self._boxes = Boxes(config.outbox_path, self._to, bounds=config.outbox_bounds, options=options)
@@ -64,7 +61,7 @@ class Dispatch:
         self._due = asyncio.Event()
         self._hurry = asyncio.Event()
         self._uploading = Uploading(
-            self._boxes, self._to, retry=retry, post=self._post, settled=self._due.set
+            self._boxes, self._to, retry=retry, sender=self._sender, settled=self._due.set
         )
         self._leftovers = Leftovers(self._boxes, self._uploading, self._send_leftover, self._due)
 
@@ -103,6 +100,10 @@ class Dispatch:
         """Send what is pending without waiting for its turn; answer `done` when nothing is pending any more."""
         self._leftovers.drain(done)
 
+    async def warm_up(self) -> None:
+        """Load what sending needs."""
+        await self._sender.warm_up()
+
     async def send_leftovers(self) -> None:
         """Send what no lane carries, until cancelled."""
         await self._leftovers.run()
@@ -130,8 +131,7 @@ class Dispatch:
     async def close(self) -> None:
         """Close the connections and the outbox."""
         self._boxes.close()
-        if self._http is not None:
-            await self._http.aclose()
+        await self._sender.close()
 
     def _follow(self, lane: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(lane)
@@ -140,7 +140,8 @@ class Dispatch:
 
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
         self._lanes.discard(task)
-        self._due.set()
+        if not self._lanes:  # who drains may have waited for the last
+            self._due.set()
 
     async def _with_url(self, box: Outbox, parcel: Parcel, handover: Handover) -> Parcel:
         """The record once its recording's URL is known, as it is when the wait for that is over."""
@@ -194,6 +195,7 @@ class Dispatch:
     def _postpone(self, box: Outbox, parcel: Parcel, wait_s: float, error: TunerError | None) -> None:
         until = time.time() + wait_s
         self._boxes.guarded(lambda: box.postpone(parcel, until=until, detail=str(error or "")), None)
+        self._due.set()
 
     async def _try(
         self, box: Outbox, parcel: Parcel, *, leased_at: float, own: bool, renew: bool = False
@@ -207,7 +209,7 @@ class Dispatch:
                 )
                 return None
             try:
-                receipt = await self._post(parcel)
+                receipt = await self._sender.post(parcel)
             except TunerError as error:
                 if error.retryable or (isinstance(error, AuthenticationError) and not own):
                     # A wrong key here must not condemn what processes with a right one have stored.
@@ -219,22 +221,6 @@ class Dispatch:
             else:
                 self._delivered(box, parcel, receipt)
         return None
-
-    async def _post(self, parcel: Parcel) -> Receipt:
-        if self._http is None:
-            # Not before it is needed: a broken TLS set-up must not keep a record from the disk.
-            self._http = httpx.AsyncClient(follow_redirects=False)
-        request = call_request(
-            base_url=parcel.to.base_url,
-            workspace_id=parcel.to.workspace_id,
-            agent_id=parcel.to.agent_id,
-            api_key=self._config.api_key.get_secret_value(),
-            body=parcel.body,
-            repairs=parcel.repairs,
-        )
-        return await post_once(
-            self._http, request, call_id=parcel.call_id, repairs=parcel.repairs, timeout_s=self._timeout_s
-        )
 
     def _delivered(self, box: Outbox, parcel: Parcel, receipt: Receipt) -> None:
         logger.info("call %s delivered%s", parcel.call_id, "" if receipt.is_new else ", Tuner had it already")
