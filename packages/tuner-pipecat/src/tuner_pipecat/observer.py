@@ -26,10 +26,10 @@ from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.recordings import UrlSource, known_url
 from tuner_core.timeline import CallTimeline
-from tuner_core.tracing import CallTrace
 from tuner_pipecat._clock import FrameClock
 from tuner_pipecat._frames import FrameTranslator, Sender
 from tuner_pipecat._identity import identity_of, merged
+from tuner_pipecat._tracing import PipelineTrace
 
 logger = logging.getLogger("tuner_pipecat")
 
@@ -90,8 +90,8 @@ class TunerObserver(BaseObserver):
         call_cost: cents, or a function of the call's usage that tells; when it raises, the record goes without.
         metadata: further keys for the record's `metadata`; any values.
         trace: send the OpenTelemetry spans that the pipeline makes (`enable_tracing=True`) to Tuner as well, without
-            what was said (needs `tuner-core[otel]`). Spans are this call's when they start in the context in which
-            the observer is made, or in tasks that begin there.
+            what was said (needs `tuner-core[otel]`, and a tracer provider, as `pipecat.utils.tracing.setup` or
+            `tuner_core.tracing.set_up_tracing` sets one). Pipelines side by side keep their spans apart.
         config: credentials and addresses; from the environment when omitted.
         sink: takes the finished record instead of Tuner's delivery.
         deadline_s: longest wait for the delivery in seconds.
@@ -201,6 +201,8 @@ class TunerObserver(BaseObserver):
             return
         try:
             at = self._clock.unix(data.timestamp, now=time.time())
+            if self._trace is not None:
+                self._trace.saw(data.frame, data.source)
             upstream = data.direction == FrameDirection.UPSTREAM
             self._translator.take(data.frame, at=at, upstream=upstream, sender=self._sender(data.source))
             self._note(self._translator.events())
@@ -213,10 +215,11 @@ class TunerObserver(BaseObserver):
         if self._finished:
             return
         self._finished = True
-        if not self._translator.started:
-            return
         try:
-            await self._deliver()
+            if self._trace is not None:
+                self._trace.end(deadline_s=self._deadline_s)
+            if self._translator.started:
+                await self._deliver()
         except Exception as error:
             self._guard.failed(error, "delivery")
 
@@ -263,21 +266,16 @@ class TunerObserver(BaseObserver):
             facts["call_cost"] = self._cost()
         facts["recording_url"] = recording_url or facts.get("recording_url")
         record = self._timeline.record(**facts)
-        spans = self._trace.end(deadline_s=self._deadline_s) if self._trace is not None else None
         self._outcome = await self._sink.deliver(record, deadline_s=self._deadline_s)
-        if spans is not None:
-            await asyncio.wait([asyncio.wrap_future(spans)], timeout=_TOLD_S)
         if self._outcome.state != "delivered":
             logger.warning("call %s is %s: %s", self._call_id, self._outcome.state, self._outcome.detail)
 
-    def _started_trace(self, config: TunerConfig | None) -> CallTrace | None:
+    def _started_trace(self, config: TunerConfig | None) -> PipelineTrace | None:
         try:
-            trace = CallTrace(self._call_id, config)
-            trace.start()
+            return PipelineTrace(self._call_id, config)
         except Exception as error:
             self._guard.failed(error, "trace")
             return None
-        return trace
 
     def _cost(self) -> float | None:
         usage, failed = self._timeline.usage, self._guard.failed
