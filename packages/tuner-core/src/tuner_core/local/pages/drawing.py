@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _TICK_PX = 74.0
 _TICK_LABEL_PX = 44.0
 _TEXT_PAD_PX = 16.0
-_ROW_GAP_PX = 6.0
+_SHORTEST_PX = 5.0
+_TOUCH_PX = 1.0
 _OPEN_PX = 26.0
 _MOST_ROWS = 6
 
@@ -183,37 +185,39 @@ def _turn_bar(turn: Turn, scale: float) -> TurnBar:
 
 
 def _tool_bars(runs: Sequence[ToolRun], scale: float, width: float) -> tuple[ToolBar, ...]:
-    """Runs that overlap, or whose names would, stand below each other."""
-    bars: list[ToolBar] = []
-    rows: list[float] = []
-    for run in runs:
-        x = run.start_ms * scale
-        length = max(run.ms * scale, _OPEN_PX if run.result is None else 5.0)
-        inside = fitted(run.name, length - 12, _SMALL_LETTER_PX)
-        outside = inside != run.name
-        shown = run.name[:40] if outside else inside
-        reach = x + length + (len(shown) * _SMALL_LETTER_PX + 8 if outside else 0)
-        if outside and reach > width:
-            outside, shown, reach = False, inside, x + length
-        row = next((row for row, used in enumerate(rows) if used + _ROW_GAP_PX <= x), len(rows))
-        if row == len(rows) and row < _MOST_ROWS:
-            rows.append(reach)
-        row = min(row, _MOST_ROWS - 1)
-        rows[row] = max(rows[row], reach)
-        bars.append(ToolBar(run, _px(x), _px(length), row, shown, outside))
-    return tuple(bars)
+    """Runs that overlap stand below each other; a name stands in its bar, else after it as far as there is room."""
+    spans = [
+        (run.start_ms * scale, max(run.ms * scale, _OPEN_PX if run.result is None else _SHORTEST_PX))
+        for run in runs
+    ]
+    rows: list[list[int]] = []
+    for index, (x, _) in enumerate(spans):
+        row = next((row for row in rows if sum(spans[row[-1]]) <= x + _TOUCH_PX), None)
+        if row is not None:
+            row.append(index)
+        elif len(rows) < _MOST_ROWS:
+            rows.append([index])
+        else:
+            rows[-1].append(index)
+    bars: dict[int, ToolBar] = {}
+    for number, row in enumerate(rows):
+        for place, index in enumerate(row):
+            x, length = spans[index]
+            room = (spans[row[place + 1]][0] if place + 1 < len(row) else width) - x - length
+            name = runs[index].name
+            inside = fitted(name, length - 12, _SMALL_LETTER_PX)
+            outside = "" if inside == name else fitted(name[:40], room - 14, _SMALL_LETTER_PX)
+            is_outside = len(outside) > len(inside)
+            shown = outside if is_outside else inside
+            bars[index] = ToolBar(runs[index], _px(x), _px(length), number, shown, is_outside)
+    return tuple(bars[index] for index in range(len(runs)))
 
 
 def _wait_gaps(waits: Sequence[Wait], scale: float) -> tuple[WaitGap, ...]:
     gaps: list[WaitGap] = []
-    written = -math.inf
+    labels = _labels(waits, scale)
     for wait in waits:
         x, end = wait.start_ms * scale, wait.end_ms * scale
-        half = _SMALL_LETTER_PX * 7 / 2
-        middle = max((x + end) / 2, half)
-        label_x = _px(middle) if middle - half > written + 4 else None
-        if label_x is not None:
-            written = middle + half
         parts: list[tuple[str, float, float]] = []
         left = end
         for name, _, ms in reversed(wait.parts):
@@ -221,8 +225,24 @@ def _wait_gaps(waits: Sequence[Wait], scale: float) -> tuple[WaitGap, ...]:
             if length > 0:
                 left -= length
                 parts.append((name, _px(left), _px(length)))
-        gaps.append(WaitGap(wait, _px(x), _px(max(end - x, 1.0)), label_x, tuple(reversed(parts))))
+        gaps.append(
+            WaitGap(wait, _px(x), _px(max(end - x, 1.0)), labels.get(wait.number), tuple(reversed(parts)))
+        )
     return tuple(gaps)
+
+
+def _labels(waits: Sequence[Wait], scale: float) -> dict[int, float]:
+    """The middles of the figures over the waits, the longest waits first; those without room have none."""
+    apart = _SMALL_LETTER_PX * 7 + 4
+    taken: list[float] = []
+    middles: dict[int, float] = {}
+    for wait in sorted(waits, key=lambda wait: -wait.ms):
+        middle = max((wait.start_ms + wait.end_ms) * scale / 2, _SMALL_LETTER_PX * 7 / 2)
+        at = bisect_left(taken, middle)
+        if all(abs(other - middle) >= apart for other in taken[max(0, at - 1) : at + 1]):
+            taken.insert(at, middle)
+            middles[wait.number] = _px(middle)
+    return middles
 
 
 def _step_band(step: Step, scale: float) -> StepBand:
