@@ -105,7 +105,8 @@ class Uploads:
         with self._file.writing(durable=False) as db:
             changed = db.execute(
                 "UPDATE uploads SET state = 'waiting', target = ?, target_at = ?, stored_at = ?, attempts = 1,"
-                f" next_at = 0, body = COALESCE(?, (SELECT body FROM records WHERE {KEY})), lease_holder = ?, lease_until = ?"
+                f" next_at = 0, body = COALESCE(?, (SELECT body FROM records WHERE {KEY})),"
+                " lease_holder = ?, lease_until = ?"
                 f" WHERE {KEY} AND state = 'held'",
                 (
                     target.to_json() if target else None,
