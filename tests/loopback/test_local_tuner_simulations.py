@@ -199,7 +199,7 @@ def test_one_call_shows_its_turns_tools_and_latencies(http: httpx.Client) -> Non
         assert words in text
     assert len(re.findall(r'class="bar user', text)) == 1
     assert len(re.findall(r'class="bar agent cut', text)) == 1
-    assert len(re.findall(r'class="bar tool error"', text)) == 1
+    assert len(re.findall(r'class="bar tool error\b', text)) == 1
     assert len(re.findall(r'class="wait"', text)) == 1
 
 

@@ -2,11 +2,14 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tuner_core.identity.carrier_ids import recognise
 from tuner_core.local.linking import Link, link_all
+from tuner_core.local.reasons import remedy_for
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 CALL_ID = "2jf9wCCXmNoPqRsTuVwXyZabcd1"
@@ -268,3 +271,31 @@ def test_thousands_left_over_are_explained_without_comparing_each_with_each() ->
     links = link_all(simulations, calls, refusals)
     assert time.perf_counter() - began < 10
     assert [link.candidate and link.candidate.id for link in links] == list(range(3000))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        TWILIO,
+        "AJ_x8Yq",
+        "SCL_abc123",
+        "v3:" + "a" * 30,
+        "call_" + "0f" * 12,
+        f"CON-{'0' * 8}-0000-0000-0000-{'0' * 12}",
+    ],
+)
+def test_a_providers_own_id_comes_with_what_to_set_up_and_a_page_that_exists(value: str) -> None:
+    assert recognise(value) is not None
+    remedy = remedy_for(None, "c-81", value)
+    assert remedy.fix.endswith(".")
+    assert (Path(__file__).parents[4] / remedy.howto).is_file()
+
+
+def test_an_unlinked_call_tells_its_provider_by_its_call_id_too() -> None:
+    simulation = Simulation("a1", 100.0, ended_at=130.0)
+    call = PostedCall(1, TWILIO, "a", 131.0, 100.0, 130.0)
+    (link,) = link_all([simulation], [call])
+    assert "came without sip_call_id" in link.reason
+    assert link.howto == "docs/howto/twilio.md"
+    (linked,) = link_all([simulation], [replace(call, sip_call_id="a1")])
+    assert (linked.fix, linked.howto) == ("", "")
