@@ -18,8 +18,8 @@ from tuner_core.guard import Guard
 from tuner_core.recordings import known_url
 from tuner_core.records import CallRecord
 from tuner_core.timeline import CallTimeline
-from tuner_core.tracing import CallTrace
 from tuner_livekit._facts import KnownFacts
+from tuner_livekit._tracing import SessionTrace
 
 logger = logging.getLogger("tuner_livekit")
 
@@ -50,7 +50,7 @@ class Posting:
     recording_url: RecordingUrl | None
     call_cost: CallCost | None
     deadline_s: float
-    trace: CallTrace | None = None
+    trace: SessionTrace | None = None
     outcome: DeliveryOutcome | None = None
     _begun: list[asyncio.Future[Any]] = field(default_factory=list[asyncio.Future[Any]])
 

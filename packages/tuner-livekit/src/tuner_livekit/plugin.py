@@ -17,13 +17,13 @@ from tuner_core.events import CallStarted
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.timeline import CallTimeline
-from tuner_core.tracing import CallTrace
 from tuner_livekit._call_ids import CallIds
 from tuner_livekit._ending import CRASHED, Left, ending_of
 from tuner_livekit._events import ModelNames, SessionCapture
 from tuner_livekit._facts import KnownFacts
 from tuner_livekit._identity import CallerWatch
 from tuner_livekit._posting import CallCost, Posting, RecordingUrl
+from tuner_livekit._tracing import SessionTrace
 
 logger = logging.getLogger("tuner_livekit")
 
@@ -142,8 +142,7 @@ class TunerPlugin:
         try:
             self._listen()
             if trace:
-                self._posting.trace = CallTrace(self._call_ids.current(), config)
-                self._posting.trace.start()
+                self._posting.trace = SessionTrace(self._call_ids.current(), config)
         except Exception as error:
             self._guard.failed(error, "TunerPlugin")
 
@@ -231,6 +230,8 @@ class TunerPlugin:
 
     def _on_agent_state(self, event: Any) -> None:
         self._scan()
+        if self._posting.trace is not None:
+            self._posting.trace.began(self._session)
         if self._run is None:
             # The session was started again. Nothing else begins a run: usage and tools may report after a close.
             self._run = SessionCapture(skip=self._told)
