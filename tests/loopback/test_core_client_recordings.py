@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,23 @@ def test_nothing_of_the_applications_http_client_goes_to_the_storage(sound: Path
                 client.create_call(RECORD, recording=Recording(sound))
             client.create_call(RECORD, recording=Recording(sound))
     assert storage.times_stored == {"c-81": 1}
+
+
+def test_a_long_recording_is_not_read_into_memory(tmp_path: Path) -> None:
+    """Peak of what Python allocates while it is sent, with the server in the same process."""
+    size = 64 * 1024 * 1024
+    sound = tmp_path / "long.wav"
+    with sound.open("wb") as file:
+        file.truncate(size)
+    with ScriptedStorage() as storage, ScriptedTuner(recordings=storage) as tuner:
+        config = TunerConfig(api_key="tr_api_k", workspace_id=7, agent_id="a", base_url=tuner.base_url)
+        with TunerClient(config, retry=QUICK) as client:
+            receipt = client.create_call(Recording(sound).described_in(RECORD))
+            tracemalloc.start()
+            try:
+                client.upload_recording(receipt, Recording(sound))
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+    assert storage.tries[-1].size > size
+    assert peak < 4 * 1024 * 1024

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner_core import Delivery, TunerConfig
 from tuner_core.testing import HANG, ScriptedStorage, ScriptedTuner
 
 AGENT = """
@@ -26,7 +27,7 @@ async def hang():
     print("ready", flush=True)
     await asyncio.sleep(60)
 
-async def main(what, path):
+async def main(what, path=""):
     delivery = Delivery()
     if what == "before":
         send.upload_once = upload_nothing
@@ -34,41 +35,41 @@ async def main(what, path):
         print((await delivery.deliver(RECORD, recording=Recording(path), deadline_s=60)).recording, flush=True)
     elif what == "late":
         await delivery.deliver(RECORD, recording_url=hang, url_wait_s=60, deadline_s=60)
-    else:
-        done = await delivery.drain(deadline_s=float(path or 20))
-        print("drained" if done else "not drained", flush=True)
-        await delivery.aclose()
 
-asyncio.run(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""))
+asyncio.run(main(*sys.argv[1:]))
 """
 
 
 class Machine:
-    """One machine on which processes come and go; they share its outbox."""
+    """One machine on which an agent is killed; this process is the next one to use its outbox."""
 
     def __init__(self, tuner: ScriptedTuner, folder: Path) -> None:
         self.sound = folder / "c-81.wav"
         self.sound.write_bytes(bytes(range(256)) * 40_000)
-        self._environment = {
+        self.config = TunerConfig(
+            api_key="tr_api_k",
+            workspace_id=1,
+            agent_id="a",
+            base_url=tuner.base_url,
+            outbox=folder / "outbox",
+        )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        environment = {
             **os.environ,
             "TUNER_API_KEY": "tr_api_k",
             "TUNER_WORKSPACE_ID": "1",
             "TUNER_AGENT_ID": "a",
-            "TUNER_BASE_URL": tuner.base_url,
-            "TUNER_OUTBOX": str(folder / "outbox"),
+            "TUNER_BASE_URL": self.config.base_url,
+            "TUNER_OUTBOX": str(self.config.outbox_path),
         }
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-c", AGENT, *arguments],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-c", AGENT, *arguments], env=environment, stdout=subprocess.PIPE, text=True
         )
 
-    def drain(self, within: str = "20") -> str:
-        process = self.start("drain", within)
-        return process.communicate(timeout=30)[0].strip()
+    def drained(self, within_s: float = 20.0) -> bool:
+        with Delivery(self.config) as delivery:
+            return delivery.drain_sync(deadline_s=within_s) is not None
 
 
 def kill(process: "subprocess.Popen[str]") -> None:
@@ -88,7 +89,7 @@ def test_the_next_process_finishes_an_upload_once(moment: str, tmp_path: Path) -
             assert agent.stdout is not None
             assert agent.stdout.readline() == "ready\n"
         kill(agent)
-        assert machine.drain() == "drained"
+        assert machine.drained()
     assert storage.stored == {"c-81": hashlib.sha256(machine.sound.read_bytes()).hexdigest()}
     assert storage.times_stored == {"c-81": 1}
     assert len(tuner.received) == 1
@@ -102,9 +103,9 @@ def test_a_record_that_waits_for_a_url_is_sent_by_nobody_else_until_its_process_
         agent = machine.start("late")
         assert agent.stdout is not None
         assert agent.stdout.readline() == "ready\n"
-        assert machine.drain("0.5") == "not drained"
+        assert not machine.drained(0.5)
         assert tuner.received == []
         kill(agent)
-        assert machine.drain() == "drained"
+        assert machine.drained()
     [posted] = tuner.received
     assert posted.body["recording_url"] == "pending"

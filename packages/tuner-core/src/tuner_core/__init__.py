@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         ServerError,
         TransportError,
         TunerError,
+        UploadError,
     )
     from tuner_core.http import RetryPolicy
     from tuner_core.identity.model import SipIdentity
     from tuner_core.identity.registry import register_provider
     from tuner_core.identity.resolver import resolve
+    from tuner_core.recordings import Recording
     from tuner_core.records import CallRecord, Node, Receipt, Segment, Tool, Word
     from tuner_core.repair import Conformed, conform
     from tuner_core.timeline import CallTimeline
@@ -53,6 +55,7 @@ __all__ = [
     "RateLimited",
     "Receipt",
     "RecordRefused",
+    "Recording",
     "RetryPolicy",
     "Segment",
     "ServerError",
@@ -62,6 +65,7 @@ __all__ = [
     "TunerClient",
     "TunerConfig",
     "TunerError",
+    "UploadError",
     "Word",
     "__version__",
     "conform",
@@ -86,11 +90,13 @@ _PLACES = {
         "ServerError",
         "TransportError",
         "TunerError",
+        "UploadError",
     ),
     "http": ("RetryPolicy",),
     "identity.model": ("SipIdentity",),
     "identity.registry": ("register_provider",),
     "identity.resolver": ("resolve",),
+    "recordings": ("Recording",),
     "records": ("CallRecord", "Node", "Receipt", "Segment", "Tool", "Word"),
     "repair": ("Conformed", "conform"),
     "timeline": ("CallTimeline",),
