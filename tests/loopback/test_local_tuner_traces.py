@@ -6,31 +6,29 @@ import httpx
 from opentelemetry.sdk.trace import TracerProvider
 
 from tuner_core.config import TunerConfig
-from tuner_core.local.server import LocalTuner
+from tuner_core.testing import LocalTuner
 from tuner_core.tracing import CallTrace
 
 
-async def test_the_local_tuner_takes_them() -> None:
+async def test_the_local_tuner_takes_them(local_tuner: LocalTuner) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
-    with LocalTuner(api_key="tr_api_local_test") as tuner:
-        config = TunerConfig(
-            api_key=tuner.api_key, workspace_id=tuner.workspace_id, agent_id="a", base_url=tuner.base_url
+    call_trace = CallTrace("c/81", TunerConfig(), provider=provider)
+    call_trace.start()
+    with provider.get_tracer("agent").start_as_current_span("turn", attributes={"turn.number": 1}):
+        provider.get_tracer("agent").start_span("llm").end()
+    assert (await call_trace.aend()).sent == 2
+    async with httpx.AsyncClient() as http:
+        shown = (await http.get(f"{local_tuner.base_url}/local/traces/c/81")).json()
+        assert [span["name"] for span in shown] == ["turn", "llm"]
+        assert shown[0]["attributes"]["turn.number"] == 1
+        assert shown[1]["parent_span_id"] == shown[0]["span_id"]
+        wrong = await http.post(f"{local_tuner.base_url}/api/v1/traces", content=b"")
+        assert wrong.status_code == 401
+        headers = {"Authorization": f"Bearer {local_tuner.api_key}"}
+        grpc = await http.post(f"{local_tuner.base_url}/api/v1/traces", content=b"", headers=headers)
+        assert grpc.status_code == 415
+        headers["Content-Type"] = "application/x-protobuf"
+        broken = await http.post(
+            f"{local_tuner.base_url}/api/v1/traces", content=b"\xff\xff", headers=headers
         )
-        call_trace = CallTrace("c/81", config, provider=provider)
-        call_trace.start()
-        with provider.get_tracer("agent").start_as_current_span("turn", attributes={"turn.number": 1}):
-            provider.get_tracer("agent").start_span("llm").end()
-        assert (await call_trace.aend()).sent == 2
-        async with httpx.AsyncClient() as http:
-            shown = (await http.get(f"{tuner.base_url}/local/traces/c/81")).json()
-            assert [span["name"] for span in shown] == ["turn", "llm"]
-            assert shown[0]["attributes"]["turn.number"] == 1
-            assert shown[1]["parent_span_id"] == shown[0]["span_id"]
-            wrong = await http.post(f"{tuner.base_url}/api/v1/traces", content=b"")
-            assert wrong.status_code == 401
-            headers = {"Authorization": f"Bearer {tuner.api_key}"}
-            grpc = await http.post(f"{tuner.base_url}/api/v1/traces", content=b"", headers=headers)
-            assert grpc.status_code == 415
-            headers["Content-Type"] = "application/x-protobuf"
-            broken = await http.post(f"{tuner.base_url}/api/v1/traces", content=b"\xff\xff", headers=headers)
-            assert broken.status_code == 400
+        assert broken.status_code == 400

@@ -11,7 +11,7 @@ from typing import Any
 
 from tuner_core.config import TunerConfig
 from tuner_core.delivery import Delivery
-from tuner_core.local.server import LocalTuner
+from tuner_core.testing import LocalTuner
 
 SCRIPT = Path(__file__).with_name("job_process.py")
 
@@ -20,14 +20,7 @@ def _records(tuner: LocalTuner) -> list[dict[str, Any]]:
     return [tuner.record(overview.call) for overview in tuner.calls()]
 
 
-async def _run(ending: str, *, base_url: str, api_key: str, outbox: Path) -> None:
-    settings = {
-        "TUNER_API_KEY": api_key,
-        "TUNER_WORKSPACE_ID": "1",
-        "TUNER_AGENT_ID": "desk",
-        "TUNER_BASE_URL": base_url,
-        "TUNER_OUTBOX": str(outbox),
-    }
+async def _run(ending: str, **settings: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(SCRIPT), ending, env={**os.environ, **settings}, stderr=asyncio.subprocess.PIPE
     )
@@ -40,11 +33,9 @@ async def _run(ending: str, *, base_url: str, api_key: str, outbox: Path) -> Non
     assert process.returncode == 0, errors.decode()
 
 
-async def test_the_record_of_a_crashed_job_is_delivered_before_its_process_ends(tmp_path: Path):
-    with LocalTuner() as tuner:
-        outbox = tmp_path / "outbox.sqlite3"
-        await _run("crash", base_url=tuner.base_url, api_key=tuner.api_key, outbox=outbox)
-        (record,) = _records(tuner)
+async def test_the_record_of_a_crashed_job_is_delivered_before_its_process_ends(local_tuner: LocalTuner):
+    await _run("crash")
+    (record,) = _records(local_tuner)
     assert (record["call_id"], record["sip_call_id"]) == ("job-crash", "2jf9wCCXfwgxKkTOfLcEsA5LD6f")
     assert (record["disconnection_reason"], record["call_status"]) == ("error", "error")
 
@@ -53,7 +44,14 @@ async def test_a_neighbours_failing_callback_and_a_silent_tuner_cost_nothing(tmp
     outbox = tmp_path / "outbox.sqlite3"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        await _run("neighbour", base_url=f"http://127.0.0.1:{port}", api_key="key", outbox=outbox)
+        await _run(
+            "neighbour",
+            TUNER_API_KEY="key",
+            TUNER_WORKSPACE_ID="1",
+            TUNER_AGENT_ID="desk",
+            TUNER_BASE_URL=f"http://127.0.0.1:{port}",
+            TUNER_OUTBOX=str(outbox),
+        )
     with LocalTuner(api_key="key", port=port) as tuner:
         config = TunerConfig(
             api_key="key", workspace_id=1, agent_id="desk", base_url=tuner.base_url, outbox=outbox

@@ -181,6 +181,29 @@ def test_figures_over_waits_never_overlap() -> None:
     assert all(later - earlier > 40 for earlier, later in itertools.pairwise(written))
 
 
+def test_the_longest_waits_have_their_figures_where_not_all_have_room() -> None:
+    latencies = [500, 900, 4000, 700, 800, 2500, 600]
+    result = drawing(
+        *(turn("agent", 1000 * at + 900, 1000 * at + 950, e2e_latency=ms) for at, ms in enumerate(latencies)),
+        length_s=300,
+    )
+    assert [gap.wait.ms for gap in result.waits if gap.label_x is not None] == [4000]
+
+
+def test_names_of_tools_fill_the_room_until_the_next_one() -> None:
+    result = drawing(
+        tool("function", 1000, "look_up_the_order"),
+        tool("result", 1100, "look_up_the_order"),
+        tool("function", 3000, "mail"),
+        tool("result", 3100, "mail"),
+        length_s=20,
+    )
+    first, second = result.tools
+    assert (first.row, second.row) == (0, 0)
+    assert (first.shown, first.outside) == ("look_up_the_…", True)
+    assert (second.shown, second.outside) == ("mail", True)
+
+
 def test_texts_are_cut_to_their_room() -> None:
     assert fitted("hello", 100) == "hello"
     assert fitted("a long sentence", 60) == "a long s…"
