@@ -1,0 +1,133 @@
+"""Octets of a stream to messages (RFC 3261 §18.3, §20.14), with the keep-alives between them (RFC 5626 §3.5.1).
+
+A stream has no datagrams to say where a message ends: Content-Length does, and a message without it cannot be
+told from the next. Whatever leaves the place of the next message open breaks the stream for good, because what
+follows would be read wrongly.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from tuner_sipbridge.errors import RemoteProtocolError
+from tuner_sipbridge.sip.grammar import decimal
+from tuner_sipbridge.sip.message import Message
+from tuner_sipbridge.sip.parser import Limits, parse_datagram
+
+PING = b"\r\n\r\n"
+"""What a client sends between messages to keep its connection open (RFC 5626 §3.5.1)."""
+PONG = b"\r\n"
+"""The answer to `PING`."""
+
+
+class Ping:
+    """The far end sent a keep-alive and waits for a `PONG`."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ping)
+
+    def __hash__(self) -> int:
+        return hash(Ping)
+
+    def __repr__(self) -> str:
+        return "Ping()"
+
+
+Frame: TypeAlias = Message | Ping
+
+_DEFAULT_LIMITS = Limits()
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_LENGTH = re.compile(
+    rb"^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
+_LONGEST_BREAK = len(b"\r\n\r\n")
+
+
+class StreamFramer:
+    """Cuts one stream into frames: the same frames however the octets were cut on their way."""
+
+    def __init__(self, limits: Limits = _DEFAULT_LIMITS) -> None:
+        """Begin with an empty stream.
+
+        Args:
+            limits: bounds on sizes, as for datagrams.
+        """
+        self._limits = limits
+        self._waiting = bytearray()
+        self._searched = 0
+        self.broken: str | None = None
+        """Why nothing more can be read, in plain words; None while the stream is sound."""
+
+    @property
+    def midway(self) -> bool:
+        """True when a message has begun and is not complete."""
+        return bool(self._waiting.strip(b"\r\n"))
+
+    def receive(self, data: bytes) -> list[Frame]:
+        """Take what came; give the frames that it completes, in order.
+
+        When a frame is none, the frames before it are given and `broken` says why; what comes later is dropped.
+        """
+        frames: list[Frame] = []
+        if self.broken is None:
+            self._waiting += data
+            try:
+                while (frame := self._next()) is not None:
+                    frames.append(frame)
+            except RemoteProtocolError as error:
+                self.broken = str(error)
+                self._waiting.clear()
+        return frames
+
+    def _next(self) -> Frame | None:
+        if self._skip_line_breaks():
+            return Ping()
+        length = self._length_of_first()
+        if length is None or len(self._waiting) < length:
+            return None
+        octets = bytes(self._waiting[:length])
+        del self._waiting[:length]
+        self._searched = 0
+        return parse_datagram(octets, self._limits)
+
+    def _skip_line_breaks(self) -> bool:
+        """Drop line breaks before a message; True for a ping. What may still become one is left."""
+        waiting = self._waiting
+        while waiting[:1] in (b"\r", b"\n"):
+            if waiting.startswith(PING):
+                del waiting[: len(PING)]
+                return True
+            if PING.startswith(waiting):
+                return False
+            del waiting[:1]
+        return False
+
+    def _length_of_first(self) -> int | None:
+        """Octets of the first message, None while its head is not complete."""
+        waiting, most = self._waiting, self._limits.head_octets
+        if waiting[:1] in (b"\r", b"\n"):
+            return None
+        end = _END_OF_HEAD.search(waiting, self._searched, most)
+        if end is None:
+            if len(waiting) >= most:
+                raise RemoteProtocolError(f"no empty line within {most} octets ends the headers")
+            self._searched = max(0, len(waiting) - _LONGEST_BREAK)
+            return None
+        self._searched = end.start()
+        # Folding is undone first: a continuation line is no header (RFC 3261 §7.3.1).
+        lengths = _LENGTH.findall(_FOLD.sub(b" ", bytes(waiting[: end.start()])))
+        if len(lengths) != 1:
+            raise RemoteProtocolError(
+                "Content-Length stands more than once"
+                if lengths
+                else "Content-Length is missing, so the end of the message on the stream is unknown"
+            )
+        body = decimal(lengths[0].decode("ascii", "replace"), below=2**31)
+        if body is None:
+            raise RemoteProtocolError("Content-Length is not a number of octets")
+        if end.end() + body > self._limits.message_octets:
+            allowed = self._limits.message_octets
+            raise RemoteProtocolError(f"message of {end.end() + body} octets; {allowed} are allowed")
+        return end.end() + body

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from tuner_sipbridge.sip.framing import Ping, StreamFramer
+from tuner_sipbridge.sip.message import Message
+from tuner_sipbridge.sip.parser import Limits
+
+
+def octets(
+    method: str = "OPTIONS", *headers: str, length: str | None = "Content-Length: {}", body: bytes = b""
+) -> bytes:
+    lines = [
+        f"{method} sip:agent@far.example SIP/2.0",
+        "Via: SIP/2.0/TCP 10.0.0.1:5060;branch=z9hG4bK-1",
+        "From: <sip:caller@10.0.0.1>;tag=a",
+        "To: <sip:agent@far.example>",
+        "Call-ID: c1",
+        f"CSeq: 1 {method}",
+        *headers,
+        *([] if length is None else [length.format(len(body))]),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def names(framer: StreamFramer, *pieces: bytes) -> list[str]:
+    """What came of the pieces: `ping`, or the method and body of a request."""
+    frames = [frame for piece in pieces for frame in framer.receive(piece)]
+    return ["ping" if isinstance(frame, Ping) else told(frame) for frame in frames]
+
+
+def told(message: Message) -> str:
+    return f"{message.cseq.method} {message.body.decode()}".strip()
+
+
+def test_coalesced_messages_are_told_apart_by_content_length():
+    stream = octets("INFO", body=b"one") + octets("BYE") + octets("INFO", body=b"INFO sip:x SIP/2.0\r\n\r\n")
+    assert names(StreamFramer(), stream) == ["INFO one", "BYE", "INFO INFO sip:x SIP/2.0"]
+
+
+def test_a_message_may_come_octet_by_octet():
+    stream = octets("INFO", body=b"one") + octets("BYE")
+    assert names(StreamFramer(), *(stream[at : at + 1] for at in range(len(stream)))) == ["INFO one", "BYE"]
+
+
+def test_a_message_is_not_given_before_its_last_octet():
+    framer = StreamFramer()
+    assert names(framer, octets("INFO", body=b"one")[:-1]) == []
+    assert framer.midway
+    assert names(framer, b"e") == ["INFO one"]
+    assert not framer.midway
+
+
+@pytest.mark.parametrize("header", ["l: {}", "CONTENT-LENGTH : {}", "Content-Length:\r\n {}"])
+def test_content_length_may_be_compact_spaced_or_folded(header: str):
+    stream = octets("INFO", length=header, body=b"one") + octets("BYE")
+    assert names(StreamFramer(), stream) == ["INFO one", "BYE"]
+
+
+def test_line_feeds_alone_end_lines_too():
+    stream = octets("INFO").replace(b"\r\n", b"\n") + octets("BYE")
+    assert names(StreamFramer(), stream) == ["INFO", "BYE"]
+
+
+def test_a_double_line_break_between_messages_is_a_ping_and_a_single_one_nothing():
+    stream = b"\r\n\r\n" + octets("INFO") + b"\r\n" + octets("BYE") + b"\r\n\r\n\r\n\r\n"
+    assert names(StreamFramer(), stream) == ["ping", "INFO", "BYE", "ping", "ping"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (octets(length=None), "Content-Length is missing"),
+        (octets("INFO", "l: 3", body=b"one"), "more than once"),
+        (octets(length="Content-Length: -1"), "not a number"),
+        (octets(length="Content-Length: 1 1"), "not a number"),
+        (octets(length="Content-Length: 70000"), "are allowed"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "Content-Length is missing"),
+        (octets().replace(b"Call-ID: c1\r\n", b""), "Call-ID is missing"),
+        (b"\x16\x03\x01" + b"x" * 40000, "no empty line"),
+    ],
+)
+def test_what_is_no_message_breaks_the_stream_and_says_why(stream: bytes, reason: str):
+    framer = StreamFramer()
+    assert names(framer, octets("INFO") + stream + octets("BYE")) == ["INFO"]
+    assert reason in (framer.broken or "")
+    assert names(framer, octets("BYE")) == []
+
+
+def test_a_body_may_not_be_longer_than_the_limit():
+    framer = StreamFramer(Limits(message_octets=300))
+    framer.receive(octets("INFO", length="Content-Length: 200"))
+    assert (
+        framer.broken
+        == f"message of {len(octets('INFO', length='Content-Length: 200')) + 200} octets; 300 are allowed"
+    )
