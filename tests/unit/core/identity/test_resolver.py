@@ -199,6 +199,13 @@ def test_a_resolution_says_how_the_payload_was_read() -> None:
     assert resolution(f"Call-ID: {CALL_ID}\n").fix == ""
 
 
+def test_where_the_payload_is_anybodys_the_id_itself_tells_what_to_configure() -> None:
+    for payload in ({"SipCallId": CALL_SID}, f"Call-ID: {CALL_SID}\n", {"metadata": f"SipCallId={CALL_SID}"}):
+        found = resolution(payload)
+        assert "Twilio SIP Domain" in found.fix
+        assert [warning.endswith(found.fix) for warning in found.identity.warnings] == [True]
+
+
 def test_headers_alone_are_read_as_headers_whoever_passed_them_on() -> None:
     listed = [{"name": "From", "value": "<sip:a@b>"}, {"name": "Call-ID", "value": LEG}]
     for provider in ("telnyx", "plivo", "jambonz"):

@@ -7,7 +7,7 @@ provider's own id of the call is never sent, whatever name it has been given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuner_core.errors import ConfigError
@@ -111,11 +111,12 @@ def assemble(
     correlation, notes = _correlation(sight, vetting)
     vetting.correlation_id = correlation[0] if correlation else None
     fix = (match.shape.fix if match.shape else "") or provider.fix
-    chosen, call_id, rejected, fix_given = _call_id(sight, vetting, fix)
+    choice = _choose(sight, vetting, fix)
+    chosen, fix = choice.candidate, choice.fix_told or fix
     own = next(own_ids_shown(provider, fields, headers), None)
-    warnings = [*rejected, *notes]
-    amiss = call_id is None
-    if call_id is None and not fix_given:
+    warnings = [*choice.rejected, *notes]
+    amiss = chosen is None
+    if chosen is None and not choice.fix_told:
         warnings.append(f"no SIP Call-ID in {_what(match)}: {fix}")
     elif chosen is not None and not correlation and (doubt := _doubt(chosen, sight)):
         fix = provider.end_to_end_fix
@@ -129,7 +130,7 @@ def assemble(
     if own:
         found_at["provider_call_id"] = own[1].path
     identity = SipIdentity(
-        sip_call_id=call_id,
+        sip_call_id=choice.value,
         correlation_id=correlation[0] if correlation else None,
         provider=label or provider.name,
         provider_call_id=own[1].text if own else None,
@@ -139,28 +140,37 @@ def assemble(
     return Resolution(identity, shape=match.shape.name if match.shape else "", fix=fix if amiss else "")
 
 
-def _call_id(
-    sight: Sight, vetting: Vetting, fix: str
-) -> tuple[Candidate | None, str | None, list[str], bool]:
-    """The first candidate that may be sent, its value, why others may not, and whether the fix is said already."""
-    rejected: list[str] = []
-    fix_given = False
+@dataclass(slots=True)
+class _Choice:
+    """The Call-ID to send, why others are not, and what to configure where that is said already."""
+
+    candidate: Candidate | None = None
+    value: str | None = None
+    rejected: list[str] = field(default_factory=list[str])
+    fix_told: str = ""
+
+
+def _choose(sight: Sight, vetting: Vetting, fix: str) -> _Choice:
+    """The first candidate that may be sent."""
+    choice = _Choice()
     for candidate in sight.call_ids:
         text = candidate.field.text
         if candidate.callers_own and is_telephone_number(text):
             continue
         verdict = vetting.judge(text, forwarded=candidate.forwarded)
         if verdict.value is not None:
-            return candidate, verdict.value, rejected, fix_given
+            choice.candidate, choice.value = candidate, verdict.value
+            break
         if verdict.own_id:
             # Headers and unknown payloads say nothing of how to configure; the id tells who could.
             owner = find_provider(verdict.owner) if vetting.provider.name in _NOBODYS else None
-            told = owner.fix if owner else fix
-            rejected.append(f"{candidate.field.path} holds {verdict.own_id}, not the SIP Call-ID: {told}")
-            fix_given = True
+            told = choice.fix_told = owner.fix if owner else fix
+            choice.rejected.append(
+                f"{candidate.field.path} holds {verdict.own_id}, not the SIP Call-ID: {told}"
+            )
         else:
-            rejected.append(f"{candidate.field.path} not used: {verdict.problem}")
-    return None, None, rejected, fix_given
+            choice.rejected.append(f"{candidate.field.path} not used: {verdict.problem}")
+    return choice
 
 
 def _correlation(sight: Sight, vetting: Vetting) -> tuple[tuple[str, str] | None, list[str]]:
