@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from tuner_core.delivery.courtesy import Courtesy
 from tuner_core.delivery.late_url import LateUrl, late_url, with_url
 from tuner_core.delivery.sink import DeliveryOutcome, RecordingState
 from tuner_core.events import CallEvent
@@ -59,7 +60,7 @@ class Handover:
             record = recording.described_in(record)
         if self.late_url is not None:
             record = with_url(record, self.late_url.known())
-        conformed = conform(record, **options)
+        conformed = conform(record, **options, between_rows=Courtesy())
         return replace(conformed, repairs=(*conformed.repairs, *notes)) if notes else conformed
 
     def has_upload(self, settled: DeliveryOutcome | None) -> bool:
@@ -71,6 +72,8 @@ class Handover:
         if self.recording is None and not self.uploaded.done():
             return outcome
         state, detail = self.uploaded.result() if self.uploaded.done() else ("waiting", "")
+        if state == "waiting" and outcome.state == "refused" and not self.stored.result():
+            state, detail = "failed", "its call was not accepted"
         return replace(outcome, recording=state, recording_detail=detail)
 
     def settle(self, outcome: DeliveryOutcome) -> None:

@@ -94,6 +94,7 @@ class _Walk:
         return redacted
 
     def row(self, row: Any, place: str) -> Any:
+        self.repairs.between_rows()
         if not isinstance(row, dict):
             return self.value(row, place, field=f"{_ROWS}[]")
         redacted: dict[str, Any] = {}
@@ -134,6 +135,8 @@ class _Walk:
         texts = [str(word.get("word", "")) for word in words]
         if "text" not in row:
             self._redactor.text(" ".join(texts), f"{place}.words", lost)
+        if not lost and self._redactor.finds_nothing(" ".join(texts)):
+            return
         kept = self._redactor.words(texts, lost)
         if kept is None:
             _time_from_words(row, words)

@@ -7,7 +7,7 @@ converted or left out. Notes name the field and the change, never the content.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
@@ -66,6 +66,7 @@ def conform(
     redaction: Redaction | None = None,
     allowed_sip_headers: Collection[str] = (),
     max_bytes: int = MAX_BODY_BYTES,
+    between_rows: Callable[[], None] | None = None,
 ) -> Conformed:
     """Make a record into a body that Create Call accepts. The record is not changed.
 
@@ -77,6 +78,8 @@ def conform(
         allowed_sip_headers: names of `sip_headers` to post beside `X-Correlation-Id` and `X-CID`; all others are
             left out, since INVITE headers such as `From` and `P-Asserted-Identity` name the caller.
         max_bytes: bound of the body; `tuner_core.repair.size` says what goes first when a call is larger.
+        between_rows: called after each row of each pass: a call of an hour takes 100 ms, and whoever has other threads
+            to care for lets them run there.
 
     Returns:
         The body and what was changed to get it. Both timestamps are Unix milliseconds.
@@ -90,7 +93,7 @@ def conform(
     given = fields_of(record)
     if given is None:
         raise InvalidRecord(f"a record is a CallRecord or a mapping, not {type(record).__name__}")
-    repairs = Repairs()
+    repairs = Repairs(between_rows)
     payload = _conformed(given, allowed_sip_headers, repairs)
     if redaction is not None:
         payload = redaction.redact_into(payload, repairs)

@@ -60,6 +60,7 @@ def conform_segments(
     kept: list[dict[str, Any]] = []
     for row in fields:
         segment = _safely(row, call_start_ms, scale, repairs)
+        repairs.between_rows()
         if segment is not None:
             kept.append(segment)
     if not kept:

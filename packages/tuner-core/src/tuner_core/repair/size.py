@@ -59,9 +59,27 @@ _UNBOUNDED = frozenset(
 )
 
 
-def encoded(payload: dict[str, Any]) -> bytes:
-    """A payload as UTF-8 JSON."""
-    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def encoded(payload: dict[str, Any], repairs: Repairs | None = None) -> bytes:
+    """A payload as UTF-8 JSON.
+
+    Args:
+        payload: JSON values only.
+        repairs: called between rows.
+    """
+    rows: list[bytes] = []
+    for row in payload.get(ROWS) or ():
+        rows.append(_json(row))
+        if repairs is not None:
+            repairs.between_rows()
+    members = [
+        _json(name) + b":" + (b"[" + b",".join(rows) + b"]" if name == ROWS else _json(value))
+        for name, value in payload.items()
+    ]
+    return b"{" + b",".join(members) + b"}"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def fit(payload: dict[str, Any], max_bytes: int, repairs: Repairs) -> bytes:
@@ -72,12 +90,12 @@ def fit(payload: dict[str, Any], max_bytes: int, repairs: Repairs) -> bytes:
         max_bytes: the bound, not below `SMALLEST_BOUND`.
         repairs: gets a note for each step.
     """
-    body = encoded(payload)
+    body = encoded(payload, repairs)
     for step in _STEPS:
         if len(body) <= max_bytes:
             break
         step(payload, len(body) - max_bytes, repairs)
-        body = encoded(payload)
+        body = encoded(payload, repairs)
     return body
 
 
