@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from langgraph.graph import START, MessagesState, StateGraph
 from livekit import rtc
 from livekit.agents import SessionUsageUpdatedEvent
+
+from tuner_core.langchain import TunerCallbackHandler
 
 
 async def test_a_spoken_call_is_recorded_turn_by_turn(call: Any):
@@ -275,3 +278,16 @@ async def test_nothing_of_the_call_and_no_deprecation_is_in_the_logs(
     assert "front desk" not in ours
     assert "5550100" not in ours
     assert "deprecated" not in caplog.text
+
+
+async def test_what_a_graph_behind_the_model_does_joins_what_the_session_shows(call: Any):
+    await call.start()
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("orders", lambda state: {})
+    graph.add_edge(START, "orders")
+    compiled = graph.compile()
+    await compiled.ainvoke({"messages": []}, config={"callbacks": [TunerCallbackHandler(call.plugin.add)]})
+    await call.writes("book monday")
+    await call.shutdown()
+    assert [row["node"]["to"] for row in call.rows("node_transition")] == ["orders"]
+    assert [row["tool"]["name"] for row in call.rows("agent_function")] == ["find_slot"]

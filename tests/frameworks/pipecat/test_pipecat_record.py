@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from langchain_core.tools import tool
+from langgraph.graph import START, MessagesState, StateGraph
 from pipecat.frames.frames import TTSSpeakFrame
 from pipecat.services.llm_service import FunctionCallParams
+
+from tuner_core.langchain import TunerCallbackHandler
 
 GREETING = "Hello, front desk."
 
@@ -196,3 +200,33 @@ async def test_a_caller_who_leaves_while_the_pipeline_starts_is_posted(pipecat_c
 
     posted = await pipecat_call({}).run(talk)
     assert posted["duration_ms"] < 1000
+
+
+async def test_what_a_graph_behind_the_model_does_joins_the_record(pipecat_call: Any):
+    call = pipecat_call({"hello": "Hello."})
+
+    def node(state: dict[str, Any]) -> dict[str, Any]:
+        look_up.invoke({"number": "7"}, config={"callbacks": [handler]})
+        return {}
+
+    @tool
+    def look_up(number: str) -> dict[str, str]:
+        """Look an order up."""
+        return {"number": number}
+
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("orders", node)
+    graph.add_edge(START, "orders")
+    compiled = graph.compile()
+    handler = TunerCallbackHandler(call.observer.add)
+
+    async def talk(call: Any) -> None:
+        await call.say("hello")
+        await call.agent_ends()
+        await compiled.ainvoke({"messages": []}, config={"callbacks": [handler]})
+        await call.worker.stop_when_done()
+
+    posted = await call.run(talk)
+    assert [row["node"]["to"] for row in posted.rows("node_transition")] == ["orders"]
+    assert [row["tool"]["result"] for row in posted.rows("agent_result")] == [{"number": "7"}]
+    assert posted.texts("agent") == ["Hello."]

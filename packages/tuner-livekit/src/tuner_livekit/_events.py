@@ -62,6 +62,8 @@ class SessionCapture:
     _agent: SpeechLog = field(default_factory=SpeechLog)
     _tools: ToolLog = field(default_factory=ToolLog)
     _digits: list[DigitPressed] = field(default_factory=list[DigitPressed], repr=False)
+    _added: list[CallEvent] = field(default_factory=list[CallEvent], repr=False)
+    _added_told: int = 0
     _usage: Sequence[Any] = ()
     _errors: int = 0
     _fresh: list[Any] = field(default_factory=list[Any])
@@ -109,6 +111,10 @@ class SessionCapture:
         """The caller pressed a key."""
         self._digits.append(DigitPressed(at, digit))
 
+    def add(self, *events: CallEvent) -> None:
+        """The application tells what the session does not show."""
+        self._added.extend(events)
+
     def usage(self, model_usage: Sequence[Any]) -> None:
         """Totals so far (`AgentSessionUsage.model_usage`); each report replaces the one before."""
         self._usage = model_usage
@@ -134,6 +140,9 @@ class SessionCapture:
         told.extend(self._tools.news())
         told.extend(self._digits[self._digits_told :])
         self._digits_told = len(self._digits)
+        added = self._added[self._added_told :]
+        self._added_told += len(added)
+        told.extend(added)
         if told:
             told.append(usage_of(self._usage, names, errors=self._errors))
         return told
@@ -151,6 +160,7 @@ class SessionCapture:
         told: list[CallEvent] = list(self._conversation(items, _Position()))
         told.extend(self._tools.events(ended_at=ended_at))
         told.extend(self._digits)
+        told.extend(self._added)
         told.append(usage_of(self._usage, names, errors=self._errors))
         return told
 

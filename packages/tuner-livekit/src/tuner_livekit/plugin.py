@@ -13,7 +13,7 @@ from livekit.agents import AgentSession, JobContext
 from tuner_core.config import TunerConfig
 from tuner_core.delivery import CallFacts, CallSink, CheckpointSink, DeliveryOutcome, default_sink
 from tuner_core.errors import ConfigError
-from tuner_core.events import CallStarted
+from tuner_core.events import CallEvent, CallStarted
 from tuner_core.guard import Guard
 from tuner_core.identity.model import SipIdentity
 from tuner_core.timeline import CallTimeline
@@ -172,6 +172,15 @@ class TunerPlugin:
             self._checkpoint()
         except Exception as error:
             self._guard.failed(error, "describe")
+
+    def add(self, *events: CallEvent) -> None:
+        """Take in events that the session does not show, from any thread, until it closes; never raises.
+
+        For example those of a LangGraph graph behind the session's model: `TunerCallbackHandler(plugin.add)`, from
+        `tuner_core.langchain`.
+        """
+        if self._run is not None:
+            self._run.add(*events)
 
     def _listen(self) -> None:
         self._ctx.add_shutdown_callback(self._on_job_shutdown)

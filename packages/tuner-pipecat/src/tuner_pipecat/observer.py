@@ -143,6 +143,7 @@ class TunerObserver(BaseObserver):
         self._timeline = CallTimeline(call_id=self._call_id)
         self._senders: dict[type[FrameProcessor], Sender | None] = {}
         self._open = False
+        self._early: list[CallEvent] = []
         self._finished = False
         self._outcome: DeliveryOutcome | None = None
         self._trace = self._started_trace(config) if trace else None
@@ -195,6 +196,24 @@ class TunerObserver(BaseObserver):
         except Exception as error:
             self._guard.failed(error, "describe")
 
+    def add(self, *events: CallEvent) -> None:
+        """Take in events that no frame shows, from any thread, until the call is over; never raises.
+
+        For example those of a LangGraph graph behind the pipeline's model:
+        `TunerCallbackHandler(observer.add)`, from `tuner_core.langchain`.
+        """
+        if self._finished:
+            return
+        try:
+            for event in events:
+                self._timeline.apply(event)
+            if self._open:
+                self._checkpoint(events)
+            else:
+                self._early.extend(events)
+        except Exception as error:
+            self._guard.failed(error, "add")
+
     async def on_push_frame(self, data: FramePushed) -> None:
         """Note one frame; called by Pipecat for the first push of each."""
         if self._finished or not data.first_push:
@@ -231,7 +250,7 @@ class TunerObserver(BaseObserver):
             return
         if not self._open:
             self._open = True
-            self._tell(events)
+            self._tell([*events, *self._early])
         elif events:
             self._checkpoint([*self._translator.begun(), *events, self._translator.usage.report()])
 
