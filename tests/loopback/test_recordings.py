@@ -252,6 +252,13 @@ async def test_an_odd_recording_costs_no_call(start: Start) -> None:
     assert outcome.recording_detail == "a recording is a Recording, not str"
 
 
+async def test_a_call_that_is_no_call_has_no_recording(start: Start, sound: Path, outbox: Path) -> None:
+    with ScriptedTuner() as tuner:
+        outcome = await start(tuner).deliver({"call_type": "phone_call"}, recording=Recording(sound))
+    assert (outcome.state, outcome.recording) == ("refused", "failed")
+    assert uploads(outbox) == []
+
+
 async def test_signatures_and_names_of_files_stay_out_of_the_log_and_leave_the_disk(
     start: Start, sound: Path, outbox: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -261,7 +268,7 @@ async def test_signatures_and_names_of_files_stay_out_of_the_log_and_leave_the_d
         outcome = await delivery.deliver(record(), recording=Recording(sound))
         assert outcome.recording == "uploaded"
         await delivery.aclose()
-    said = caplog.text + repr(outcome)
+    said = caplog.text + repr(outcome) + repr(Recording(sound)) + repr(uploads(outbox))
     assert not [word for word in ("x-amz", "policy", "AWS4", "4155550123", "tr_api") if word in said]
     db = sqlite3.connect(outbox)
     assert db.execute("SELECT body, target FROM uploads").fetchall() == [(None, None)]

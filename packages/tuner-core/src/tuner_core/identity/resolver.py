@@ -145,7 +145,7 @@ class _Choice:
     """The Call-ID to send, why others are not, and what to configure where that is said already."""
 
     candidate: Candidate | None = None
-    value: str | None = None
+    value: str | None = field(default=None, repr=False)
     rejected: list[str] = field(default_factory=list[str])
     fix_told: str = ""
 

@@ -44,7 +44,7 @@ class Upload:
 
     to: Destination
     call_id: str
-    path: Path
+    path: Path = field(repr=False)
     delete_after: bool
     body: bytes = field(repr=False)
     target: UploadTarget | None
@@ -61,7 +61,7 @@ class UploadEntry:
     call_id: str
     state: UploadState
     to: Destination
-    path: str
+    path: str = field(repr=False)
     stored_at: float
     settled_at: float | None
     attempts: int

@@ -150,7 +150,7 @@ class UploadReceiver:
         self._boundary = _boundary_of(headers.get("content-type", ""))
         self._end = b"\r\n--" + self._boundary + b"--"
         self._another = b"\r\n--" + self._boundary + b"\r\n"
-        self._held = b""
+        self._held: bytes = b""
         self._in_file = False
         self._most = 0
 

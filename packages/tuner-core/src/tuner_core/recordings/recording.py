@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +34,8 @@ class Recording:
         ValueError: neither the path nor `extension` says the file's format, or `caller_channel` is no channel.
     """
 
-    path: Path
+    # Names of recordings often hold phone numbers.
+    path: Path = field(repr=False)
     caller_channel: int | None
     extension: str
     delete_after: bool
