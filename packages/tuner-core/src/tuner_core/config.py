@@ -121,7 +121,7 @@ class TunerConfig(BaseSettings):
     @field_validator("redact")
     @classmethod
     def _check_redact(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        rules = tuple(name.lower() for name in value)
+        rules = tuple(dict.fromkeys(name.lower() for name in value))
         if not set(rules) <= set(BUILT_IN):
             raise ValueError(f"there are the rules {', '.join(BUILT_IN)}")
         return rules

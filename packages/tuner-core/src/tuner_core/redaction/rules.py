@@ -117,6 +117,8 @@ def _card_groups(run: Run) -> Iterator[tuple[int, int]]:
 
 
 def _card_end(run: Run, first: int) -> int | None:
+    if run.groups[first].digits[0] in "017":
+        return None
     ends: dict[int, int] = {}
     digits = ""
     for index in range(first, len(run.groups)):
@@ -124,8 +126,6 @@ def _card_end(run: Run, first: int) -> int | None:
         if len(digits) > max(_CARD_DIGITS):
             break
         ends[len(digits)] = index + 1
-    if not digits or digits[0] in "017":
-        return None
     for length in _CARD_DIGITS:
         if length in ends and len(set(digits[:length])) > 1 and luhn_holds(digits[:length]):
             return ends[length]

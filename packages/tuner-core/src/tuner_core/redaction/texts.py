@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -138,22 +138,21 @@ class Redactor:
 
         Keys of letters alone stay; in others the rules are looked for too.
         """
-        if isinstance(value, str):
+        kind = cast("type[Any]", type(value))
+        if kind is str:
             return self.text(value, place, found)
-        if value is None or isinstance(value, bool):
+        if value is None or kind is bool:
             return value
-        if isinstance(value, int | float):
-            return self._number(value, place, found)
+        if kind is int or kind is float:
+            short = self.hook is None and -_SHORTEST_NUMBER < value < _SHORTEST_NUMBER
+            return value if short else self._number(value, place, found)
         hooked = self.hook is not None
-        if isinstance(value, list):
-            items = cast("list[Any]", value)
+        if kind is list:
             return [
                 self.value(item, f"{place}[{index}]" if hooked else "", found)
-                for index, item in enumerate(items)
+                for index, item in enumerate(value)
             ]
-        if isinstance(value, dict):
-            return self._object(cast("dict[str, Any]", value), place, found)
-        return value
+        return self._object(value, place, found) if kind is dict else value
 
     def words(self, words: Sequence[str], lost: Found) -> list[tuple[int, int, str]] | None:
         """The words that may stay when their text was redacted.
@@ -168,19 +167,26 @@ class Redactor:
         """
         if _BY_HOOK in lost or FAILED_HOOK in lost:
             return None
-        starts: list[int] = []
-        position = 0
-        for word in words:
-            starts.append(position)
-            position += len(word) + 1
         joined = " ".join(words)
         findings: list[Finding] = []
-        for rule in self._rules:
-            own = rule.find(joined)
-            if len(own) < lost.get(rule.name, 0):
-                return None
+        for rule, own in self._findings(joined):
             findings.extend(own)
-        return _masked(words, starts, sorted(findings, key=lambda finding: finding.start))
+            lost = {name: count - len(own) * (name == rule.name) for name, count in lost.items()}
+        if any(count > 0 for count in lost.values()):
+            return None
+        return _masked(words, sorted(findings, key=lambda finding: finding.start))
+
+    def finds_nothing(self, text: str) -> bool:
+        """True when no rule finds anything in `text`."""
+        return next(self._findings(text), None) is None
+
+    def _findings(self, text: str) -> Iterator[tuple[Rule, Sequence[Finding]]]:
+        digits = most_digits(text) if self._counts_digits else 0
+        for rule in self._rules:
+            if rule.least_digits <= digits:
+                findings = rule.find(text)
+                if findings:
+                    yield rule, findings
 
     def _object(self, value: dict[str, Any], place: str, found: Found) -> dict[str, Any]:
         hooked = self.hook is not None
@@ -198,7 +204,7 @@ class Redactor:
         whole = value
         if isinstance(value, float):
             whole = int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT_FLOAT else 0
-        if self.hook is None and abs(whole) < _SHORTEST_NUMBER:
+        if self.hook is None and not whole:
             return value
         text = str(whole) if abs(whole) >= _SHORTEST_NUMBER else repr(value)
         redacted = self.text(text, place, found)
@@ -244,14 +250,13 @@ def _replaced(text: str, findings: Sequence[Finding]) -> str:
     return "".join((*parts, text[position:]))
 
 
-def _masked(
-    words: Sequence[str], starts: Sequence[int], findings: Sequence[Finding]
-) -> list[tuple[int, int, str]]:
+def _masked(words: Sequence[str], findings: Sequence[Finding]) -> list[tuple[int, int, str]]:
     kept: list[tuple[int, int, str]] = []
     current: Finding | None = None
     waiting = iter(findings)
     finding = next(waiting, None)
-    for index, (word, start) in enumerate(zip(words, starts, strict=True)):
+    start = 0
+    for index, word in enumerate(words):
         while finding is not None and finding.end <= start:
             finding = next(waiting, None)
         if finding is None or finding.start >= start + max(len(word), 1):
@@ -262,4 +267,5 @@ def _masked(
         else:
             kept.append((index, index, finding.replacement))
             current = finding
+        start += len(word) + 1
     return kept

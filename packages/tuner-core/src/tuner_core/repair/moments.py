@@ -86,6 +86,8 @@ def units_per_second(number: float) -> int:
 
 def number_in(value: Any) -> float | None:
     """The finite number that a value is or spells, None when it is none. Never raises."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     try:
         if isinstance(value, bool):
             return None

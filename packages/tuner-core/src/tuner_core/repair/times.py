@@ -23,6 +23,7 @@ _LONGEST_MS = 1e9
 
 _WORD_S = (0.02, 10.0)
 _SURE_SPANS = 3
+_LOOKED_AT = 8
 _SLACK_MS = 2000.0
 
 
@@ -115,7 +116,7 @@ def row_words(value: Any, call_start_ms: int, scale: float, repairs: Repairs) ->
         repairs.note(_WORDS, "not a list, left out")
         return []
     given = [_word_fields(word) for word in cast("Sequence[Any]", value)]
-    spans = ((word.get("start_ms"), word.get("end_ms")) for word in given)
+    spans = ((word.get("start_ms"), word.get("end_ms")) for word in given[:_LOOKED_AT])
     if scale == 1 and seconds_for_milliseconds(spans, usual_s=_WORD_S, longest_ms=_LONGEST_MS):
         repairs.note(_WORDS, "times in seconds, made milliseconds")
         scale = 1000
@@ -175,11 +176,12 @@ def _odd_number(field: str, value: Any, call_start_ms: int, scale: float, repair
 def _word(
     fields: Mapping[Any, Any], call_start_ms: int, scale: float, repairs: Repairs
 ) -> dict[str, Any] | None:
-    text = fields.get("word")
+    text, start, end = fields.get("word"), fields.get("start_ms"), fields.get("end_ms")
     if isinstance(text, int | float) and not isinstance(text, bool):
         text = str(as_json(text, field=_WORDS, repairs=repairs))
-    start = relative_ms(_WORD_START, fields.get("start_ms"), call_start_ms, repairs, scale=scale)
-    end = relative_ms(_WORD_END, fields.get("end_ms"), call_start_ms, repairs, scale=scale)
+    if not (type(start) is int and type(end) is int and scale == 1 and 0 <= start <= end < _LONGEST_MS):
+        start = relative_ms(_WORD_START, start, call_start_ms, repairs, scale=scale)
+        end = relative_ms(_WORD_END, end, call_start_ms, repairs, scale=scale)
     if not isinstance(text, str) or start is None or end is None:
         repairs.note(_WORDS, "a word without text or times was left out")
         return None
@@ -189,7 +191,7 @@ def _word(
     word: dict[str, Any] = {"word": clean_text(text), "start_ms": start, "end_ms": end}
     confidence = fields.get("confidence")
     if confidence is not None:
-        measured = number_in(confidence)
+        measured = confidence if type(confidence) is int else number_in(confidence)
         if measured is None:
             repairs.note(f"{_WORDS}[].confidence", "not a number, left out")
         else:

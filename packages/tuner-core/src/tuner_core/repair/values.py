@@ -77,16 +77,16 @@ def fields_of(value: Any) -> dict[str, Any] | None:
     Keys become clean text. Never raises.
     """
     try:
-        members = _members(value)
+        members = cast("dict[Any, Any]", value) if type(value) is dict else _members(value)
     except Exception:  # a value's own methods may raise anything
         return None
     if not isinstance(members, dict):
         return None
-    named: dict[str, Any] = {}
-    for key, member in members.items():
-        if member is not None:
-            named[clean_text(key) if isinstance(key, str) else str(plain(key))] = member
-    return named
+    return {
+        key if type(key) is str and key.isidentifier() else _field_name(key): member
+        for key, member in members.items()
+        if member is not None
+    }
 
 
 def model_fields(model: BaseModel) -> dict[str, Any]:
@@ -210,6 +210,10 @@ def free_name(name: str, taken: Mapping[str, Any]) -> str:
     while free in taken:
         free, number = f"{name}_{number}", number + 1
     return free
+
+
+def _field_name(key: Any) -> str:
+    return clean_text(key) if isinstance(key, str) else str(plain(key))
 
 
 def _has_meaning(value: Any, converted: JsonValue) -> bool:
