@@ -62,6 +62,7 @@ class UnreliableTuner:
 
     Attributes:
         calls: the stored body of each call.
+        senders: how many requests came with each API key.
         created: how many requests were told that their call is new.
         answers: how many requests ended how: a status, or the name of a fault.
         duplicates: requests for a call that was stored already, which an API without `call_id` would store twice.
@@ -71,6 +72,7 @@ class UnreliableTuner:
     def __init__(self, faults: str = "", *, seed: int = 0) -> None:
         self.calls: dict[str, dict[str, Any]] = {}
         self.answers: Counter[str] = Counter()
+        self.senders: Counter[str] = Counter()
         self.created = 0
         self.duplicates = 0
         self.overlaps: list[Overlap] = []
@@ -124,6 +126,7 @@ class UnreliableTuner:
 
     def arrived(self, connection: _Connection, request: Request) -> None:
         """Take one request and answer it, well or badly."""
+        self.senders[request.key] += 1
         try:
             body: Any = json.loads(request.body)
             call_id = str(body["call_id"])
