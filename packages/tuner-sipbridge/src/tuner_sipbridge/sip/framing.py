@@ -95,7 +95,7 @@ class StreamFramer:
     def _skip_line_breaks(self) -> bool:
         """Drop line breaks before a message; True for a ping. What may still become one is left."""
         waiting = self._waiting
-        while waiting[:1] in (b"\r", b"\n"):
+        while waiting.startswith((b"\r", b"\n")):
             if waiting.startswith(PING):
                 del waiting[: len(PING)]
                 return True
@@ -107,7 +107,7 @@ class StreamFramer:
     def _length_of_first(self) -> int | None:
         """Octets of the first message, None while its head is not complete."""
         waiting, most = self._waiting, self._limits.head_octets
-        if waiting[:1] in (b"\r", b"\n"):
+        if waiting.startswith((b"\r", b"\n")):
             return None
         end = _END_OF_HEAD.search(waiting, self._searched, most)
         if end is None:
