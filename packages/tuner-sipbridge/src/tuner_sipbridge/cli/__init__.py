@@ -7,6 +7,7 @@ import typer
 from tuner_sipbridge.cli.answer import answer
 from tuner_sipbridge.cli.calls import dial, run
 from tuner_sipbridge.cli.demo import demo
+from tuner_sipbridge.cli.trace import trace
 
 app = typer.Typer(
     name="tuner-sipbridge",
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (dial, run, answer, demo):
+for command in (dial, run, answer, trace, demo):
     app.command()(command)
 
 

@@ -15,9 +15,12 @@ from tuner_sipbridge.batch import BatchResult, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.options import Pcap
+from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.dialer.dialer import Dialer, dialable
 from tuner_sipbridge.link import LinkDesk
 from tuner_sipbridge.report.collect import report_on
+from tuner_sipbridge.report.ladder_text import ladder_text
 from tuner_sipbridge.report.progress import BatchDisplay
 from tuner_sipbridge.report.terminal import print_results, results_console
 
@@ -59,6 +62,7 @@ def dial(
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
     out: Out = None,
+    pcap: Pcap = None,
     as_json: AsJson = False,
     tuner: TunerUrl = None,
     link_wait: LinkWait = 15.0,
@@ -76,7 +80,7 @@ def dial(
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
         )
-        _finish(batch, out, as_json=as_json)
+        _finish(batch, out, pcap, as_json=as_json)
 
 
 def run(
@@ -85,6 +89,7 @@ def run(
         int | None, typer.Option(min=1, help="Calls standing at the same time; the plan's by default.")
     ] = None,
     out: Out = None,
+    pcap: Pcap = None,
     as_json: AsJson = False,
     tuner: TunerUrl = None,
     link_wait: LinkWait = 15.0,
@@ -97,7 +102,7 @@ def run(
         plan = BatchPlan.load(plan_file)
         dialer = Dialer(at_once=min(at_once or plan.at_once, len(plan.calls)))
         batch = asyncio.run(_run(plan, dialer, at_once, tuner, link_wait, out, as_json=as_json))
-        _finish(batch, out, as_json=as_json)
+        _finish(batch, out, pcap, as_json=as_json)
 
 
 async def _run(
@@ -129,12 +134,16 @@ async def _run(
         )
 
 
-def _finish(batch: BatchResult, out: Path | None, *, as_json: bool) -> None:
+def _finish(batch: BatchResult, out: Path | None, pcap: Path | None, *, as_json: bool) -> None:
     result = report_on(batch, out=out)
+    if pcap is not None:
+        write_pcap(pcap, [call.run.trace for call in batch.calls])
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
         print_results(result, results_console())
+        if len(batch.calls) == 1 and not batch.calls[0].run.outcome.passed:
+            typer.echo(ladder_text(batch.calls[0].run.trace), nl=False)
         if out is not None:
             typer.echo(f"report: {out / 'report.html'}")
     if not result.passed:

@@ -1,0 +1,15 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Pcap = Annotated[
+    Path | None,
+    typer.Option(
+        "--pcap", metavar="FILE", help="Write the SIP messages as a capture file for Wireshark or sngrep."
+    ),
+]

@@ -1,0 +1,140 @@
+"""The SIP messages of calls as a capture file that Wireshark, sngrep and tcpdump open.
+
+A trace has messages, not packets: each becomes one packet in the classic pcap format of link type RAW (IP without
+a frame around it). What went over TLS stands there in clear, as TCP without its handshake. Credentials are removed
+from traces, so they are not in the file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias
+
+from tuner_sipbridge.trace import Trace, TraceEvent
+
+Address: TypeAlias = tuple[IPv4Address | IPv6Address, int]
+
+_LINKTYPE_RAW = 101
+_SNAPLEN = 262_144
+_FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _SNAPLEN, _LINKTYPE_RAW)
+_TCP, _UDP = 6, 17
+_PSH_ACK = 0x18
+_LARGEST_PAYLOAD = 65_000
+"""An IP packet has room for 65,535 octets with its headers; more is sent as several TCP segments."""
+
+_VIA = re.compile(
+    r"^(?:Via|v)\s*:\s*SIP\s*/\s*2\.0\s*/\s*(\w+)\s+(\[[^\]]*\]|[^\s:;,]+)(?::(\d+))?", re.I | re.M
+)
+
+
+def pcap_of(traces: Iterable[Trace]) -> bytes:
+    """The SIP messages of all traces as one capture file, in order of time.
+
+    Addresses are those of the trace: the far end's as it was sent to or received from, ours as in the Via of our
+    requests. A name that was never resolved becomes the unspecified address.
+    """
+    packets = [packet for trace in traces for packet in _Conversation.of(trace).packets()]
+    packets.sort(key=lambda packet: packet[0])
+    return _FILE_HEADER + b"".join(_record(at, packet) for at, packet in packets)
+
+
+def _record(at: float, packet: bytes) -> bytes:
+    microseconds = round(at * 1e6)
+    return struct.pack("<IIII", *divmod(microseconds, 1_000_000), len(packet), len(packet)) + packet
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """The messages between us and the far ends of one call."""
+
+    messages: list[TraceEvent]
+    ours: Address | None
+    sent: defaultdict[tuple[Address, Address], int] = field(default_factory=lambda: defaultdict(lambda: 1))
+
+    @classmethod
+    def of(cls, trace: Trace) -> _Conversation:
+        messages = list(trace.of("sip.sent", "sip.received"))
+        requests = (event for event in messages if event.kind == "sip.sent" and not _is_response(event))
+        first = next((via for event in requests if (via := _VIA.search(_text(event)))), None)
+        ours = _address(f"{first[2]}:{first[3] or 5060}") if first else None
+        return cls(messages, ours)
+
+    def packets(self) -> Iterator[tuple[float, bytes]]:
+        """Moment and octets of each packet."""
+        for event in self.messages:
+            for packet in self._packets(event):
+                yield event.at, packet
+
+    def _packets(self, event: TraceEvent) -> Iterator[bytes]:
+        peer = _address(str(event.fields.get("peer", "")))
+        ours = self.ours
+        if ours is None or ours[0].version != peer[0].version:
+            ours = type(peer[0])(0), ours[1] if ours else 5060
+        source, destination = (ours, peer) if event.kind == "sip.sent" else (peer, ours)
+        octets = _text(event).encode("utf-8", "surrogateescape")
+        via = _VIA.search(_text(event))
+        if via is not None and via[1].upper() == "UDP":
+            yield _udp(source, destination, octets[:_LARGEST_PAYLOAD])
+            return
+        for begin in range(0, len(octets), _LARGEST_PAYLOAD):
+            yield self._tcp(source, destination, octets[begin : begin + _LARGEST_PAYLOAD])
+
+    def _tcp(self, source: Address, destination: Address, payload: bytes) -> bytes:
+        """A segment of RFC 9293 §3.1 that goes on where the last one ended."""
+        sequence = self.sent[source, destination]
+        acknowledged = self.sent[destination, source]
+        self.sent[source, destination] = (sequence + len(payload)) % 2**32
+        header = struct.pack(
+            "!HHIIBBHHH", source[1], destination[1], sequence, acknowledged, 5 << 4, _PSH_ACK, 0xFFFF, 0, 0
+        )
+        return _ip(_TCP, source, destination, header + payload, checksum_at=16)
+
+
+def _udp(source: Address, destination: Address, payload: bytes) -> bytes:
+    """A datagram of RFC 768."""
+    header = struct.pack("!HHHH", source[1], destination[1], 8 + len(payload), 0)
+    return _ip(_UDP, source, destination, header + payload, checksum_at=6)
+
+
+def _ip(protocol: int, source: Address, destination: Address, segment: bytes, *, checksum_at: int) -> bytes:
+    """The segment with its checksum, in an IPv4 (RFC 791 §3.1) or IPv6 (RFC 8200 §3) packet."""
+    addresses = source[0].packed + destination[0].packed
+    pseudo_header = addresses + struct.pack("!II", len(segment), protocol)
+    checksum = _checksum(pseudo_header + segment) or 0xFFFF
+    segment = segment[:checksum_at] + struct.pack("!H", checksum) + segment[checksum_at + 2 :]
+    if source[0].version == 6:
+        return struct.pack("!IHBB", 6 << 28, len(segment), protocol, 64) + addresses + segment
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, protocol, 0) + addresses
+    return header[:10] + struct.pack("!H", _checksum(header)) + header[12:] + segment
+
+
+def _checksum(octets: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    padded = octets + b"\0" * (len(octets) % 2)
+    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    number = int(port) if port.isdecimal() else 0
+    try:
+        return ipaddress.ip_address(host.strip("[]")), min(number, 0xFFFF)
+    except ValueError:
+        return IPv4Address(0), min(number, 0xFFFF)
+
+
+def _text(event: TraceEvent) -> str:
+    return str(event.fields.get("message", ""))
+
+
+def _is_response(event: TraceEvent) -> bool:
+    return str(event.fields.get("summary", "")).startswith("SIP/")
