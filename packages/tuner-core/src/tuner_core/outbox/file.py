@@ -51,7 +51,6 @@ class OutboxFile:
         self._damaged: tuple[int, int] | None = None
         self._holder: Holder | None = None
         self._closed = False
-        self._inherited: list[sqlite3.Connection] = []
         _open_files.add(self)
         with self._lock:
             self._connection()
@@ -110,12 +109,30 @@ class OutboxFile:
                 self._holder.close()
                 self._holder = None
 
+    def before_fork(self) -> None:
+        """Between two transactions: close the connection, so that a forked child inherits nothing of it.
+
+        A child that opens the file anew while it has inherited a connection to it believes that it holds the parent's
+        locks; the parent would then delete the log in which the child writes. Both open the file when they next need
+        it. What is in memory is the parent's, and stays.
+        """
+        self._lock.acquire()
+        if self.path is None or self._db is None or self._db.in_transaction or self._is_elsewhere():
+            return
+        db, self._db = self._db, None
+        with contextlib.suppress(sqlite3.Error):
+            db.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connection and identity alone, and take new ones when needed."""
         self._lock = threading.RLock()
         if self._db is not None:
-            # SQLite forbids a child to use it, and closing it could upset the parent.
-            self._inherited.append(self._db)
+            # SQLite forbids a child to use it, and even to close it.
+            abandon(self._db)
             self._db = None
         if isinstance(self._holder, FileHolder):
             self._holder.forget()
@@ -125,7 +142,8 @@ class OutboxFile:
     def _explained(self) -> Generator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
+            # The last two are of values that SQLite cannot hold, and paths that no file can have.
             said = f"outbox {self.path or 'in memory'}: {error}"
             if not is_damage(error):
                 raise OutboxError(said) from None
@@ -221,12 +239,33 @@ def _inode_of(path: Path) -> tuple[int, int] | None:
 
 
 _open_files: weakref.WeakSet[OutboxFile] = weakref.WeakSet()
+_forking: list[OutboxFile] = []
+_fork_lock = threading.Lock()
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    _fork_lock.acquire()
+    # Those in memory first, in the order in which one is emptied into a file.
+    for file in sorted(_open_files, key=lambda file: file.path is not None):
+        file.before_fork()
+        _forking.append(file)
+
+
+def _after_fork_in_parent() -> None:
+    while _forking:
+        _forking.pop().after_fork_in_parent()
+    _fork_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _fork_lock  # noqa: PLW0603
+    _fork_lock = threading.Lock()
+    _forking.clear()
     for file in list(_open_files):
         file.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

@@ -17,6 +17,7 @@ _BUSY_TIMEOUT_S = 5.0
 _LOOK_AGAIN_S = (0.0002, 0.002)
 _LONGEST_WAL_BYTES = 4 * 1024 * 1024
 _SIDE_FILES = ("-wal", "-shm")
+_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 
 
 class DamagedOutbox(OutboxError):
@@ -37,11 +38,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
-            for (
-                suffix
-            ) in _SIDE_FILES:  # left by a file that was deleted, they would be taken for parts of this one
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _make(path)
     db = sqlite3.connect(
         path or ":memory:", timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
@@ -58,6 +55,18 @@ def connect(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _make(path: Path) -> None:
+    """Make an empty file for its owner only.
+
+    One that is there must not be opened here, not even to see whether that works: closing it would drop the POSIX
+    locks that SQLite holds on it for other connections of this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    for suffix in _SIDE_FILES:  # left by a file that was deleted, they would be taken for parts of this one
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def is_damage(error: BaseException) -> bool:
@@ -139,7 +148,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _PASSING or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.01)
