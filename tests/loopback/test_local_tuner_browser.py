@@ -260,3 +260,17 @@ def test_a_page_works_in_both_colour_schemes(page: Page, local_tuner: LocalTuner
         page.emulate_media(color_scheme=scheme)
         grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds[0] != grounds[1]
+
+
+def test_long_ids_stay_readable_on_a_narrow_screen(page: Page, local_tuner: LocalTuner) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    post(local_tuner, "x" * 250, sip_call_id="y" * 200)
+    page.goto("/")
+    row = page.locator("#calls tbody tr")
+    for shown in (row.get_by_role("link"), row.get_by_text("y" * 200)):
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["width"] > 200
+        assert box["height"] < 80
+    expect(row.get_by_text("production traffic")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -141,9 +141,22 @@ def page(http: httpx.Client, path: str) -> str:
 
 
 def test_the_pages_of_an_empty_tuner_say_what_to_do(http: httpx.Client) -> None:
-    assert "TUNER_BASE_URL" in page(http, "/")
+    shown = page(http, "/")
+    for line in (
+        f"TUNER_BASE_URL={str(http.base_url).rstrip('/')}",
+        "TUNER_API_KEY=tr_api_local",
+        "TUNER_AGENT_ID=",
+    ):
+        assert f"export {line}" in shown
     assert "No simulation was registered yet" in page(http, "/simulations")
     assert http.get("/calls/5").status_code == 404
+
+
+def test_a_key_of_ones_own_stands_on_no_page() -> None:
+    with LocalTuner(api_key="tr_api_mine", agents=["frontdesk"]) as tuner:
+        shown = httpx.get(f"{tuner.base_url}/").text
+    assert "tr_api_mine" not in shown
+    assert "export TUNER_AGENT_ID=frontdesk" in shown
 
 
 def test_the_list_of_calls_shows_what_is_linked_and_what_was_refused(http: httpx.Client) -> None:

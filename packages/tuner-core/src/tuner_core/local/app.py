@@ -64,7 +64,7 @@ def create_app(
         recordings,
         dice=dice,
         forward_to=forwarder.base_url if forwarder else "",
-        lenient=rules.lenient,
+        rules=rules,
     )
     app = Starlette(
         routes=[

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from tuner_core.identity.carrier_ids import advice_for
 from tuner_core.local.faults import FaultDice
+from tuner_core.local.intake import DEFAULT_API_KEY, Rules
 from tuner_core.local.lenient import document_of, dry_run, readable
 from tuner_core.local.pages.assets import ASSETS
 from tuner_core.local.pages.drawing import draw
@@ -53,7 +54,7 @@ class Pages:
         recordings: the recordings of calls.
         dice: the faults that are played, shown on top.
         forward_to: base URL that posts are passed on to, "" for none.
-        lenient: whether bodies are taken that the API would refuse.
+        rules: what a post needs, for the settings that the empty page shows.
     """
 
     def __init__(
@@ -64,17 +65,18 @@ class Pages:
         *,
         dice: FaultDice | None = None,
         forward_to: str = "",
-        lenient: bool = False,
+        rules: Rules | None = None,
     ) -> None:
         self._views = views
         self._traces = traces
         self._recordings = recordings
         self._store = views.store
+        self._rules = rules or Rules()
         self._modes: dict[str, Any] = {
             "faults": [(fault.name, fault.probability) for fault in dice.faults] if dice else [],
             "seed": dice.seed if dice else None,
             "forward_to": forward_to,
-            "lenient": lenient,
+            "lenient": self._rules.lenient,
         }
 
     def routes(self) -> list[Route]:
@@ -100,6 +102,7 @@ class Pages:
             simulations=page_of_simulations(self._views, query).rows[:_FOUND_BESIDE] if query else (),
             explained=explain(self._views, query),
             remedy=remedy_for(query),
+            settings=self._settings(request),
             here="calls",
         )
 
@@ -168,6 +171,18 @@ class Pages:
             whole=len(rows),
             here="simulations",
         )
+
+    def _settings(self, request: Request) -> list[tuple[str, str]]:
+        """What to start an agent with; a key that somebody chose is not shown to whoever opens a page."""
+        settings = [("TUNER_BASE_URL", str(request.base_url).rstrip("/"))]
+        rules = self._rules
+        if rules.api_key is not None and rules.workspace_id is not None:
+            settings += [
+                ("TUNER_API_KEY", rules.api_key if rules.api_key == DEFAULT_API_KEY else "…"),
+                ("TUNER_WORKSPACE_ID", str(rules.workspace_id)),
+                ("TUNER_AGENT_ID", min(rules.agents) if rules.agents else "local-agent"),
+            ]
+        return settings
 
     def _page(self, template: str, status: int = 200, **values: Any) -> Response:
         values = {"query": "", "modes": self._modes, "played": fault_counts(self._store)} | values
