@@ -104,3 +104,21 @@ def test_redacting_twice_is_redacting_once_and_the_value_stays_json(value: Any) 
     once = redaction.redact_value(value)
     json.dumps(once, allow_nan=False)
     assert redaction.redact_value(once) == once
+
+
+lines_said = st.lists(
+    st.lists(
+        st.sampled_from(
+            [*NAMES, "oh", "double", "+", "415 555", "0123", "12.", "/", "at", "mail@x.example", "so"]
+        ),
+        max_size=9,
+    ).map(" ".join),
+    max_size=5,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lines_said)
+def test_a_text_of_lines_loses_what_its_lines_lose(lines: list[str]) -> None:
+    redaction = Redaction()
+    assert redaction.redact_text("\n".join(lines)) == "\n".join(map(redaction.redact_text, lines))

@@ -210,9 +210,11 @@ class CallTimeline:
         self._usage = replace(self._usage, **known, extra={**self._usage.extra, **report.extra})
 
     def _bounds(self, now: float | None) -> Bounds:
-        spans = [known for known in map(span, self._rows.values()) if known is not None]
         ended = moment(self._ended.at) if self._ended else moment(now)
         first = self._started
+        if first is not None and ended is not None:
+            return Bounds(first, max(first, ended))
+        spans = [known for known in map(span, self._rows.values()) if known is not None]
         if first is None:
             first = min((start for start, _ in spans), default=ended if ended is not None else 0.0)
         if ended is None:

@@ -36,11 +36,15 @@ class Bounds:
 
     def ms(self, at: float) -> int:
         """`at` as milliseconds from the start of the call, never outside it."""
-        return round((min(max(at, self.first), self.last) - self.first) * 1000)
+        if at <= self.first:
+            return 0
+        return round(((at if at < self.last else self.last) - self.first) * 1000)
 
 
 def moment(value: Any) -> float | None:
     """`value` as Unix seconds, None when it is no number or no moment of this age (milliseconds are none)."""
+    if type(value) is float:
+        return value if 0 <= value < _LAST_MOMENT else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < _LAST_MOMENT else None
@@ -222,7 +226,7 @@ def _latencies(metrics: TurnMetrics) -> dict[str, Any]:
         ("stt_node_ttfb", metrics.stt_latency_s),
         ("eou_delay", metrics.eou_delay_s),
     ):
-        known = _measured(value)
+        known = None if value is None else _measured(value)
         if known is not None:
             metadata[name] = round(known * 1000, 1)
     confidence = _measured(metrics.transcript_confidence)
@@ -233,6 +237,8 @@ def _latencies(metrics: TurnMetrics) -> dict[str, Any]:
 
 def _measured(value: Any) -> float | None:
     """A measure as it is, None when it is no finite number."""
+    if type(value) is float:
+        return value if abs(value) < _LAST_MOMENT else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < _LAST_MOMENT else None

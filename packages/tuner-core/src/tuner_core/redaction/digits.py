@@ -105,20 +105,32 @@ def most_digits(text: str) -> int:
 
 
 def runs(text: str, at_least: int) -> Iterator[Run]:
-    """The runs of `at_least` digits or more, from the left; dates, times, UUIDs and IP addresses are none."""
-    blanked = _NOT_A_NUMBER.sub(lambda match: "\x00" * len(match[0]), text)
+    """The runs of `at_least` digits or more, from the left; dates, times, UUIDs and IP addresses are none.
+
+    No run goes on in the next line, so a long text costs what those of its lines cost that hold digits at all.
+    """
+    start = 0
+    for line in text.split("\n"):
+        if len(line) == len(text) or most_digits(line) >= at_least:
+            yield from _runs_in(line, start, at_least)
+        start += len(line) + 1
+
+
+def _runs_in(line: str, offset: int, at_least: int) -> Iterator[Run]:
+    """The runs of a line that begins at `offset` of its text."""
+    blanked = _NOT_A_NUMBER.sub(lambda match: "\x00" * len(match[0]), line)
     for match in _RUN.finditer(blanked):
-        groups = tuple(_groups(blanked, match.start(), match.end()))
-        run = Run(match.start(), match.end(), groups, match[0][:1] in "+pP")
+        groups = tuple(_groups(blanked, match, offset))
+        run = Run(offset + match.start(), offset + match.end(), groups, match[0][:1] in "+pP")
         if len(run.digits) >= at_least:
             yield run
 
 
-def _groups(text: str, start: int, end: int) -> Iterator[Group]:
+def _groups(line: str, run: re.Match[str], offset: int) -> Iterator[Group]:
     before = -1
-    for match in _GROUP.finditer(text, start, end):
-        gap = text[before : match.start()] if before >= 0 else ""
-        yield Group(match.start(), match.end(), _digits(match[0]), gap)
+    for match in _GROUP.finditer(line, *run.span()):
+        gap = line[before : match.start()] if before >= 0 else ""
+        yield Group(offset + match.start(), offset + match.end(), _digits(match[0]), gap)
         before = match.end()
 
 

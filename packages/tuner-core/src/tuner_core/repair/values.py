@@ -12,6 +12,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 from uuid import UUID
@@ -76,6 +77,8 @@ def fields_of(value: Any) -> dict[str, Any] | None:
 
     Keys become clean text. Never raises.
     """
+    if value is None:
+        return None
     try:
         members = cast("dict[Any, Any]", value) if type(value) is dict else _members(value)
     except Exception:  # a value's own methods may raise anything
@@ -92,11 +95,17 @@ def fields_of(value: Any) -> dict[str, Any] | None:
 def model_fields(model: BaseModel) -> dict[str, Any]:
     """The fields of a model under their wire names, values as they are, None left out."""
     named: dict[str, Any] = {}
-    for name, info in type(model).model_fields.items():
+    for name, wire_name in _wire_names(type(model)):
         value = getattr(model, name, None)
         if value is not None:
-            named[info.alias or name] = value
-    return {**named, **(model.model_extra or {})}
+            named[wire_name] = value
+    extra = model.model_extra
+    return {**named, **extra} if extra else named
+
+
+@lru_cache(maxsize=64)
+def _wire_names(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, info.alias or name) for name, info in model.model_fields.items())
 
 
 def json_size(value: JsonValue) -> int:
