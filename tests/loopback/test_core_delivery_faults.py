@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from tuner_core.config import TunerConfig
-from tuner_core.delivery import Delivery, boxes
+from tuner_core.delivery import Delivery, boxes, courier
 from tuner_core.events import CallStarted, UserTurn
 from tuner_core.http import RetryPolicy
 from tuner_core.outbox import Outbox, opening
+from tuner_core.outbox.bounds import Bounds
+from tuner_core.outbox.parcels import Destination
 from tuner_core.outbox.schema import SCHEMA_VERSION
 from tuner_core.records import CallRecord, Segment
+from tuner_core.repair import conform
 from tuner_core.testing import HANG, ScriptedTuner
 
 QUICK = RetryPolicy(max_attempts=6, base_s=0.01, cap_s=0.05)
@@ -207,3 +210,94 @@ def test_an_outbox_deleted_under_a_running_delivery_loses_no_call(outbox: Path, 
     box = Outbox(outbox)
     assert (box.status().accepted, box.status().delivered) == (2, 2)
     box.close()
+
+
+def test_what_waits_is_sent_after_a_fault_that_nobody_foresaw(
+    outbox: Path, tuner: ScriptedTuner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = TunerConfig(api_key="k", workspace_id=1, agent_id="a", base_url=tuner.base_url, outbox=outbox)
+    left = Outbox(outbox)
+    left.put(Destination(tuner.base_url, 1, "a"), "left", conform(record("left")).body(), now=time.time())
+    left.close()
+    faults = [ZeroDivisionError("swordfish")]
+    recover = boxes.Boxes.recover
+
+    def fail_once(self: boxes.Boxes) -> None:
+        if faults:
+            raise faults.pop()
+        recover(self)
+
+    monkeypatch.setattr(boxes.Boxes, "recover", fail_once)
+    monkeypatch.setattr(courier, "_BEGIN_AGAIN_S", 0.05)
+    with Delivery(config, retry=QUICK) as delivery:
+        assert tuner.wait_for_requests(1)
+        delivery.drain_sync(deadline_s=5)
+    assert tuner.stored == {"left": 1}
+    [error] = warnings(caplog)
+    assert "begins again" in error
+    assert "swordfish" not in error
+
+
+UNPRIVILEGED = """
+    import logging, os, sys
+    from pathlib import Path
+    from tuner_core.delivery import Delivery
+
+    place = Path(sys.argv[1])
+    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stdout)
+    times = {"start_timestamp": 1_790_000_000, "end_timestamp": 1_790_000_001}
+    os.environ["TUNER_OUTBOX"] = str(place / "outbox")
+    with Delivery() as delivery:          # what is imported late may be out of reach afterwards
+        delivery.deliver_sync({"call_id": "before", **times})
+    (place / "outbox").chmod(0o444)
+    place.chmod(0o555)
+    if os.getuid() == 0:                  # root may write everywhere
+        for parent in (place, *place.parents)[:4]:
+            parent.chmod(parent.stat().st_mode | 0o555)
+        os.setuid(65534)
+    for name in ("outbox", "another"):
+        os.environ["TUNER_OUTBOX"] = str(place / name)
+        with Delivery() as delivery:
+            for n in range(3):
+                print(delivery.deliver_sync({"call_id": f"{name} {n}", **times}).state)
+"""
+
+
+def test_a_read_only_file_or_directory_costs_one_warning_and_no_call(
+    tmp_path: Path, tuner: ScriptedTuner
+) -> None:
+    environment = {
+        **os.environ,
+        "TUNER_API_KEY": "k",
+        "TUNER_WORKSPACE_ID": "1",
+        "TUNER_AGENT_ID": "a",
+        "TUNER_BASE_URL": tuner.base_url,
+    }
+    place = tmp_path / "place"
+    place.mkdir()
+    command = [sys.executable, "-c", textwrap.dedent(UNPRIVILEGED), str(place)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    place.chmod(0o755)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    said = ran.stdout.splitlines()
+    assert said.count("delivered") == 6
+    warned = [line for line in said if line.startswith("WARNING")]
+    assert len(warned) == 2
+    assert all("in memory only" in line and "must be able to write" in line for line in warned), warned
+    assert set(tuner.stored.values()) == {1}
+
+
+def test_memory_holds_little_and_says_what_it_had_to_drop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(boxes, "_MOST_IN_MEMORY", Bounds(records=2))
+    (tmp_path / "in the way").touch()
+    to, wide = Destination("http://127.0.0.1:1", 1, "a"), Bounds()
+    kept = boxes.Boxes(tmp_path / "in the way" / "outbox", to, bounds=wide, options={})
+    for n in range(4):
+        box, _ = kept.store(conform(record(f"c-{n}")))
+        for parcel in box.claim(to.base_url, to.workspace_id, now=time.time() + 61, limit=1):
+            box.postpone(parcel, until=0, detail="")
+    assert (kept.status().pending, kept.status().dropped) == (2, 2)
+    assert "outbox in memory keeps 2 calls" in warnings(caplog)[-1]
+    kept.close()

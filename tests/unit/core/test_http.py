@@ -63,6 +63,7 @@ def test_a_request_shows_neither_key_nor_body() -> None:
         (201, b"", None, True),
         (409, b"<html>", None, False),
         (201, {"id": "5"}, None, True),
+        (201, {"id": 2**63}, None, True),
     ],
 )
 def test_both_documented_answers_to_a_duplicate_are_success(
@@ -141,6 +142,23 @@ def test_a_validation_error_names_the_field_and_repeats_no_value() -> None:
     assert error.detail == "transcript_with_tool_calls.3.tool: Input should be an object"
     assert error.request_id == "r-9"
     assert "secret words" not in f"{error} {error.detail}"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"detail": {"message": "no such agent", "code": 4}}, "no such agent"),
+        ({"error": {"msg": "no such agent"}}, "no such agent"),
+        ({"detail": None, "message": "no such agent"}, "no such agent"),
+        ({"detail": "no\x00 such\r\nERROR \x1b[31magent\ud800"}, "no such ERROR [31magent"),
+        (b"no such agent\n", "no such agent"),
+        ({"detail": "x" * 10_000}, "x" * 500),
+    ],
+)
+def test_the_apis_words_are_found_and_fit_for_a_log(body: Any, words: str) -> None:
+    error = refusal(422, body, {"content-type": "text/plain; charset=utf-8"})
+    assert error.detail == words
+    assert str(error).encode().endswith(words.encode())
 
 
 @pytest.mark.parametrize(

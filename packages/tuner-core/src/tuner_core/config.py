@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -55,7 +56,7 @@ class TunerConfig(BaseSettings):
     )
 
     api_key: SecretStr = Field(min_length=1)
-    workspace_id: int
+    workspace_id: int = Field(ge=0, lt=2**63)
     agent_id: str = Field(min_length=1)
     base_url: str = DEFAULT_BASE_URL
     outbox: Path | None = None
@@ -109,6 +110,15 @@ class TunerConfig(BaseSettings):
             raise ValueError("must have no user, password, query or fragment")
         return value.strip().rstrip("/")
 
+    @field_validator("outbox")
+    @classmethod
+    def _check_outbox(cls, value: Path | None) -> Path | None:
+        if "\0" in str(value):
+            raise ValueError("must be a path")
+        if value is not None and os.path.expanduser(value).startswith("~"):
+            raise ValueError("begins with ~, and there is no such home directory")
+        return value
+
     @field_validator("redact", "sip_headers", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> tuple[str, ...]:
@@ -155,12 +165,17 @@ class TunerConfig(BaseSettings):
     @property
     def outbox_path(self) -> Path:
         """The outbox file: the one configured, or one below the user's state directory."""
-        return self.outbox.expanduser() if self.outbox else default_outbox_path()
+        return absolute_path(self.outbox) if self.outbox else default_outbox_path()
 
 
 def default_outbox_path() -> Path:
     """The outbox of this user on this machine, where no other is configured."""
-    return user_state_path("tuner") / "outbox.sqlite3"
+    return absolute_path(user_state_path("tuner") / "outbox.sqlite3")
+
+
+def absolute_path(path: Path) -> Path:
+    """The path that means the same file after the process has gone to another directory; `~` is a home."""
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def _explain(error: ValidationError) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -43,6 +44,9 @@ _REPAIRS_LIMIT = 4000
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _USER_AGENT = f"tuner-core/{VERSION} python/{platform.python_version()}"
 _DETAIL_LIMIT = 500
+_MESSAGES = ("detail", "message", "error", "msg", "title")
+_UNPRINTABLE = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]+")
+_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,8 @@ def read_response(
                 f"call {call_id}: {status}, but not the API's answer (check TUNER_BASE_URL and proxies on the way)"
             )
         return _receipt(status, headers, document or {}, call_id=call_id, repairs=repairs)
-    raise _error(status, headers, document or {}, call_id=call_id, now=now)
+    said = _detail(document) if document is not None else _plain_text(headers, body)
+    raise _error(status, headers, said, call_id=call_id, now=now)
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -208,7 +213,7 @@ def _receipt(
             problem = str(error)
     return Receipt(
         call_id=call_id,
-        id=tuner_id if isinstance(tuner_id, int) and not isinstance(tuner_id, bool) else None,
+        id=tuner_id if type(tuner_id) is int and tuner_id in _INT64 else None,
         is_new=is_new if isinstance(is_new, bool) and status != 409 else status == 201,
         repairs=repairs,
         request_id=_request_id(headers),
@@ -221,10 +226,7 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-request-id") or headers.get("request-id")
 
 
-def _error(
-    status: int, headers: Mapping[str, str], document: Mapping[str, Any], *, call_id: str, now: float
-) -> ApiError:
-    detail = _detail(document)
+def _error(status: int, headers: Mapping[str, str], detail: str, *, call_id: str, now: float) -> ApiError:
     kind, advice = _meaning(status)
     said = f": {detail}" if detail else ""
     wait = retry_after_s(headers.get("retry-after"), now)
@@ -257,7 +259,10 @@ def _meaning(status: int) -> tuple[type[ApiError], str]:
 
 def _detail(document: Mapping[str, Any]) -> str:
     """The API's own words. Of a validation error only place and message: the rest quotes the record."""
-    said: Any = document.get("detail", document.get("message", document.get("error", "")))
+    said: Any = next((document[name] for name in _MESSAGES if document.get(name)), "")
+    if isinstance(said, dict):
+        within = cast("dict[str, Any]", said)
+        said = next((within[name] for name in _MESSAGES if isinstance(within.get(name), str)), "")
     if isinstance(said, list):
         parts: list[str] = []
         for item in cast("list[Any]", said):
@@ -269,4 +274,16 @@ def _detail(document: Mapping[str, Any]) -> str:
             path = ".".join(str(name) for name in names if name != "body")
             parts.append(f"{path}: {problem.get('msg', 'invalid')}")
         said = "; ".join(parts)
-    return said[:_DETAIL_LIMIT] if isinstance(said, str) else ""
+    return _one_line(said) if isinstance(said, str) else ""
+
+
+def _plain_text(headers: Mapping[str, str], body: bytes) -> str:
+    """What something on the way says in plain text; pages of HTML tell nobody anything."""
+    if not headers.get("content-type", "").startswith("text/plain"):
+        return ""
+    return _one_line(body[: 4 * _DETAIL_LIMIT].decode("utf-8", "replace"))
+
+
+def _one_line(text: str) -> str:
+    """Words fit for a log, a terminal and a file: one line, no control characters, not too long."""
+    return _UNPRINTABLE.sub(" ", text).strip()[:_DETAIL_LIMIT]

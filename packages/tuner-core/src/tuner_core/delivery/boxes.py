@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ _TELL_DROPPED_EVERY_S = 60.0
 _SAY_AGAIN_S = 3600.0
 _DISK_AGAIN_S = 10.0
 _MOST_UNWRITTEN = 10_000
+_MOST_IN_MEMORY = Bounds(records=10_000, bytes=256 * 1024**2)
 _T = TypeVar("_T")
 
 
@@ -54,7 +56,13 @@ class Boxes:
         self._allowed = options.get("allowed_sip_headers", ())
         self._path = path
         self._disk: Outbox | None = None
-        self._memory = Outbox(None, bounds)
+        # An agent's memory is no disk: its share of it is small whatever the file may hold.
+        self._memory_bounds = replace(
+            bounds,
+            records=min(bounds.records, _MOST_IN_MEMORY.records),
+            bytes=min(bounds.bytes, _MOST_IN_MEMORY.bytes),
+        )
+        self._memory = Outbox(None, self._memory_bounds)
         self._said: dict[str, float] = {}
         self._disk_again_at = -math.inf
         self._unwritten: list[Checkpoint] = []
@@ -77,7 +85,9 @@ class Boxes:
                 return self._disk, stored
             except OutboxError as error:
                 self._in_memory_only(error)
-        return self._memory, store(self._memory, self._to, conformed, recording)
+        stored = store(self._memory, self._to, conformed, recording)
+        self._count_dropped(stored.dropped, self._memory_bounds)
+        return self._memory, stored
 
     def mend(self) -> None:
         """Open the outbox if that failed before, and move to it what memory had to take."""
@@ -204,17 +214,19 @@ class Boxes:
             self.say_once(str(error))
             return otherwise
 
-    def _count_dropped(self, dropped: int) -> None:
+    def _count_dropped(self, dropped: int, bounds: Bounds | None = None) -> None:
         """Tell of records that had to go: at once, and then of all that follow within a minute together."""
         self._dropped += dropped
+        bounds = bounds or self._bounds
         if self._dropped and time.monotonic() - self._dropped_told_at >= _TELL_DROPPED_EVERY_S:
             logger.warning(
-                "%d undelivered calls were dropped: the outbox keeps %d calls, %d MB, %g days"
+                "%d undelivered calls were dropped: the outbox%s keeps %d calls, %d MB, %g days"
                 " (TUNER_OUTBOX_MAX_RECORDS, _MAX_MB, _MAX_DAYS)",
                 self._dropped,
-                self._bounds.records,
-                self._bounds.bytes // 1024**2,
-                self._bounds.age_s / 86400,
+                " in memory" if bounds is self._memory_bounds else "",
+                bounds.records,
+                bounds.bytes // 1024**2,
+                bounds.age_s / 86400,
             )
             self._dropped, self._dropped_told_at = 0, time.monotonic()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import Any
 
 from tuner_core.config import TunerConfig
 from tuner_core.delivery.dispatch import Dispatch, logger
@@ -26,6 +27,7 @@ OWN_LANE = RetryPolicy(max_attempts=6)
 """Tries for a record of this process before it waits with the others."""
 
 _STOP_MARGIN_S = 5.0
+_BEGIN_AGAIN_S = 30.0
 
 
 class Courier:
@@ -123,11 +125,10 @@ class Courier:
             self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
         )
         background = [
-            asyncio.create_task(work)
-            for work in (dispatch.warm_up(), dispatch.send_leftovers(), dispatch.send_recordings())
+            asyncio.create_task(dispatch.warm_up()),
+            asyncio.create_task(_without_end(dispatch.send_leftovers)),
+            asyncio.create_task(_without_end(dispatch.send_recordings)),
         ]
-        for task in background:
-            task.add_done_callback(_say_if_broken)
         try:
             await self._serve(dispatch)
         finally:
@@ -194,7 +195,15 @@ def _note(dispatch: Dispatch, news: list[News]) -> None:
         logger.error("what happened in a call was not noted, by %s", type(error).__name__)
 
 
-def _say_if_broken(leftovers: asyncio.Task[None]) -> None:
-    error = None if leftovers.cancelled() else leftovers.exception()
-    if error is not None:
-        logger.error("what earlier processes left is not sent any more, by %s", type(error).__name__)
+async def _without_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Begin again what should have gone on: a process may live for months."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            logger.error(
+                "sending what waits in the outbox broke off, by %s; it begins again in %g s",
+                type(error).__name__,
+                _BEGIN_AGAIN_S,
+            )
+        await asyncio.sleep(_BEGIN_AGAIN_S)

@@ -140,6 +140,8 @@ class Dispatch:
 
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
         self._lanes.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a call stays in the outbox: sending it broke off, by %s", type(error).__name__)
         if not self._lanes:  # who drains may have waited for the last
             self._due.set()
 

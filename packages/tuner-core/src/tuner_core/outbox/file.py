@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tuner_core.errors import OutboxError
 from tuner_core.outbox.holder import FileHolder, Holder, MemoryHolder
-from tuner_core.outbox.opening import DamagedOutbox, connect, is_damage, transaction
+from tuner_core.outbox.opening import DamagedOutbox, advice, connect, is_damage, transaction
 from tuner_core.outbox.replacing import abandon, alone_at, carry_over, saved_from, set_aside, was_outbox
 
 logger = logging.getLogger("tuner_core.outbox")
@@ -144,7 +144,7 @@ class OutboxFile:
             yield
         except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
             # The last two are of values that SQLite cannot hold, and paths that no file can have.
-            said = f"outbox {self.path or 'in memory'}: {error}"
+            said = f"outbox {self.path or 'in memory'}: {error}{advice(error)}"
             if not is_damage(error):
                 raise OutboxError(said) from None
             if self._db is not None:

@@ -75,6 +75,19 @@ def is_damage(error: BaseException) -> bool:
     return code is not None and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def advice(error: BaseException) -> str:
+    """What to do about an error, in brackets; empty where its own words are enough."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    unwritable = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+    if code in unwritable or isinstance(error, PermissionError):
+        return (
+            " (this user must be able to write the file and its directory; TUNER_OUTBOX names another file)"
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return " (another program keeps it locked)"
+    return ""
+
+
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Generator[None]:
     """Everything in the block or nothing; the write lock is taken at the start, so it cannot fail half-way."""

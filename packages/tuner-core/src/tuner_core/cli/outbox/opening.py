@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from tuner_core.config import default_outbox_path
+from tuner_core.config import absolute_path, default_outbox_path
 from tuner_core.errors import OutboxError
 from tuner_core.outbox import Outbox
 from tuner_core.outbox.parcels import OutboxStatus
@@ -27,7 +27,7 @@ def opened(path: Path | None, *, make: bool = False) -> tuple[Path, Outbox]:
         path: as given; None for the user's own.
         make: make it when there is none.
     """
-    file = path.expanduser() if path else default_outbox_path()
+    file = absolute_path(path) if path else default_outbox_path()
     if not make and not os.path.exists(file):
         typer.echo(f"{file}: no outbox yet, nothing was ever handed over here")
         raise typer.Exit(0)
