@@ -1,0 +1,1 @@
+"""What the core costs, and the proof that its delivery loses nothing."""
