@@ -38,6 +38,8 @@ AGENT = """
     delivery = Delivery()
     call = CallTimeline(call_id="killed", journal=delivery)
     delivery.checkpoint("killed", identity=SipIdentity(sip_call_id="3mCpYwe7pQkTlUdhVJnyMIBP9q4", provider="sip"))
+    delivery.checkpoint("killed", call_cost=12.5, user_sentiment="negative", in_voicemail=False)
+    delivery.checkpoint("killed", call_analysis={"intent": "refund"}, collected_dynamic_variables={"order": 17})
     call.apply(CallStarted(1_790_000_000.0))
     call.apply(AgentTurn("Hello!", 1_790_000_000.6, 1_790_000_001.4))
     call.apply(UserTurn("A refund, please.", 1_790_000_002.0, 1_790_000_003.0, id="u1"))
@@ -114,6 +116,9 @@ def assert_cut_short(tuner: ScriptedTuner) -> None:
     assert rows[2]["tool"]["params"] == {"order": 17}
     assert (body["start_timestamp"], body["sip_call_id"]) == (1_790_000_000_000, IDENTITY.sip_call_id)
     assert (body["call_status"], body["disconnection_reason"]) == ("error", "error")
+    assert (body["call_cost"], body["user_sentiment"], body["in_voicemail"]) == (12.5, "negative", False)
+    assert body["call_analysis"] == {"intent": "refund"}
+    assert body["collected_dynamic_variables"] == {"order": 17}
     notes = body["general_meta_data_raw"]["tuner_sdk"]
     assert notes["cut_short"] is True
     assert "process ended" in notes["recovered"]

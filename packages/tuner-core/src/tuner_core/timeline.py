@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -160,7 +160,7 @@ class CallTimeline:
         segments = segments_of(list(self._rows.values()), bounds)
         ended = self._ended
         failed = ended is not None and ended.status == "error"
-        headers = {**(sip_headers or {}), **(identity.sip_headers if identity else {})}
+        headers = {**_members(sip_headers), **(identity.sip_headers if identity else {})}
         known: dict[str, Any] = {
             "call_id": self.call_id,
             "call_type": call_type or self.call_type,
@@ -230,7 +230,7 @@ class CallTimeline:
             "tts_characters_count": usage.tts_characters,
         }
         metadata: dict[str, Any] = {}
-        for key, value in (own or {}).items():
+        for key, value in _members(own).items():
             metadata[f"user_{key}" if key in RESERVED_METADATA else key] = value
         for key, group in (("ai_models", models), ("usage_token", tokens)):
             filled = {name: value for name, value in group.items() if value is not None}
@@ -253,4 +253,11 @@ class CallTimeline:
                 "found_at": dict(identity.found_at),
                 "warnings": list(identity.warnings),
             }
-        return {**(own or {}), **({"tuner_sdk": notes} if notes else {})}
+        return {**_members(own), **({"tuner_sdk": notes} if notes else {})}
+
+
+def _members(given: Any) -> dict[str, Any]:
+    """The members of what should be a mapping; what is none is kept as its `value`."""
+    if given is None:
+        return {}
+    return dict(cast("Mapping[str, Any]", given)) if isinstance(given, Mapping) else {"value": given}

@@ -1,5 +1,6 @@
 """Events and facts as JSON and back; the record made of a journal."""
 
+import inspect
 import json
 import math
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import pytest
 
 from tuner_core.delivery.journal import event_in, event_text, facts_in, facts_json
 from tuner_core.delivery.recovery import rebuilt, record_of
+from tuner_core.delivery.sink import CallFacts
 from tuner_core.events import (
     AgentTurn,
     CallEnded,
@@ -26,6 +28,7 @@ from tuner_core.events import (
 )
 from tuner_core.identity.model import SipIdentity
 from tuner_core.outbox.parcels import Destination, OpenCall
+from tuner_core.timeline import CallTimeline
 
 T0 = 1_790_000_000.0
 EVENTS: list[CallEvent] = [
@@ -120,6 +123,45 @@ def test_the_record_of_a_dead_process_has_every_turn_and_is_marked() -> None:
     notes = record.general_meta_data_raw["tuner_sdk"]
     assert notes["cut_short"] is True
     assert "process ended" in notes["recovered"]
+
+
+FACTS: dict[str, Any] = {
+    "call_type": "sip_call",
+    "identity": SipIdentity("id"),
+    "recording_url": "https://r.example/1",
+    "recipient": "sip:x@y",
+    "caller_phone_number": "+12025550123",
+    "agent_version": 3,
+    "call_cost": 5.5,
+    "call_successful": True,
+    "user_sentiment": "positive",
+    "in_voicemail": True,
+    "call_analysis": {"intent": "refund"},
+    "collected_dynamic_variables": {"order": 17},
+    "sip_headers": {"X-CID": "7"},
+    "metadata": {"a": 1},
+    "general_meta_data_raw": {"b": 2},
+}
+
+
+def test_checkpoints_take_every_fact_that_a_record_takes() -> None:
+    taken = set(inspect.signature(CallTimeline.record).parameters) - {"self", "now"}
+    assert set(CallFacts.__annotations__) == taken == set(FACTS)
+
+
+def test_the_record_of_a_dead_process_has_every_fact() -> None:
+    body = json.loads(rebuilt(open_call(CallStarted(T0), **FACTS)).body)
+    told = {name: value for name, value in FACTS.items() if name not in {"identity", "general_meta_data_raw"}}
+    assert {name: body[name] for name in told} == told
+    assert body["sip_call_id"] == "id"
+    assert body["general_meta_data_raw"]["b"] == 2
+
+
+@pytest.mark.parametrize("fact", sorted(FACTS))
+def test_no_odd_fact_keeps_a_dead_process_from_its_record(fact: str) -> None:
+    odd: tuple[Any, ...] = ("text", [1], 7, True, math.nan, {"a": object()}, object())
+    made = [rebuilt(open_call(CallStarted(T0), **{**FACTS, fact: value})) for value in odd]
+    assert {one.problem for one in made} == {""}
 
 
 def test_a_call_whose_end_is_known_is_not_cut_short() -> None:

@@ -23,8 +23,9 @@ def rebuilt(call: OpenCall) -> Rebuilt:
     """The body to store for an abandoned call; never raises.
 
     The record holds every turn that was finished. Unless the journal knows how the call ended, it is marked as
-    cut short, and when the process died the call counts as failed: `call_status` and `disconnection_reason` are
-    `error`. How it came about stands in `general_meta_data_raw.tuner_sdk.recovered`.
+    cut short, and when the process died the call counts as failed, unless the agent had given its own verdict:
+    `call_status` and `disconnection_reason` are `error`. How it came about stands in
+    `general_meta_data_raw.tuner_sdk.recovered`.
     """
     try:
         record = record_of(call)
@@ -62,7 +63,9 @@ def _marked(record: CallRecord, call: OpenCall, *, ended: bool, unread: int) -> 
         notes["events_not_understood"] = unread
     changes: dict[str, Any] = {"general_meta_data_raw": {**raw, "tuner_sdk": notes}}
     if not ended and not call.holder_lives:
-        changes |= {"call_status": "error", "disconnection_reason": "error", "call_successful": False}
+        changes |= {"call_status": "error", "disconnection_reason": "error"}
+        if record.call_successful is None:
+            changes["call_successful"] = False
     return record.model_copy(update=changes)
 
 
