@@ -11,8 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from tuner_core.bare_httpx import httpx
 from tuner_core.tracing.call_spans import CallSpans
 from tuner_core.tracing.service import CallService
 
