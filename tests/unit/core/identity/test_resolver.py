@@ -49,6 +49,7 @@ class Participant:
         (f'\ufeff {{"SipCallId": "{CALL_ID}"}} ', "unknown"),
         (f"?SipCallId={CALL_ID}", "unknown"),
         ({"SipCallId": f"  {CALL_ID} "}, "unknown"),
+        ({"SipCallId": f'"{CALL_ID}"'}, "unknown"),
         ({"body": f"SipCallId={CALL_ID}", "query": f"SipCallId={CALL_ID}"}, "unknown"),
     ],
 )

@@ -21,7 +21,8 @@ _WIDEST_LABEL = len("correlation_id")
 
 def resolve(
     file: Annotated[
-        Path, typer.Argument(help="JSON, a form body, SIP headers or other text; - reads standard input.")
+        Path,
+        typer.Argument(help="JSON, a form body, SIP headers, lines of variables; - reads standard input."),
     ],
     provider: Annotated[
         str, typer.Option("--provider", help="Whose payload it is; auto tells from its shape.")
@@ -57,7 +58,8 @@ def _text_of(file: Path) -> str:
         raise _unreadable(file, "empty")
     if read_text(text).data is None:
         raise _unreadable(
-            file, "neither JSON nor a form body (a=b&c=d) nor lines of SIP headers (Name: value)"
+            file,
+            "neither JSON nor a form body (a=b&c=d) nor lines of headers (Name: value) or variables (name=value)",
         )
     return text
 

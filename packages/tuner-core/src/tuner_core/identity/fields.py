@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from tuner_core.identity.names import normal
-from tuner_core.identity.reading import opened, pairs_in
+from tuner_core.identity.reading import opened, pairs_in, unpacked
 
 MAX_FIELDS = 20_000
 """Fields looked at; identity stands near the top, so what lies beyond is content."""
@@ -128,7 +128,9 @@ def _children(entry: Field) -> Iterator[Field]:
                 yield _child(entry, name, inner)
     elif isinstance(value, list | tuple):
         for position, inner in enumerate(cast("list[Any]", value)):
-            pair = _pair(inner)
+            # A body in base64 may end in `=`, as a name without a value does.
+            is_body = entry.name == "body" and isinstance(inner, str)
+            pair = None if is_body else _pair(inner)
             if pair:
                 yield Field(_bracketed(entry.path, pair[0]), (*entry.keys, normal(pair[0])), pair[1])
             else:
@@ -146,6 +148,8 @@ def _expanded(entry: Field) -> Any:
             return json.loads(text)
         except (ValueError, RecursionError):
             pass
+    if entry.name == "body":
+        return unpacked(text)
     if entry.name in _PAIRS_TEXT and len(text) <= _MAX_PAIRS_TEXT:
         return pairs_in(text)
     return None

@@ -1,11 +1,12 @@
 """Whatever a provider handed over as plain data: bodies as bytes or text become mappings, lists and strings.
 
 Text is told apart by its shape: JSON, a SIP message, SIP headers, FreeSWITCH's event text, Asterisk's AGI
-environment, a form body, a URL with a query.
+environment, lines of variables, a form body, a URL with a query.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from urllib.parse import parse_qsl, unquote
 
 _START_LINE = re.compile(r"(?:[A-Z]{3,12} \S+ SIP/2\.0|SIP/2\.0 \d{3}.*)\s*")
 _HEADER_LINE = re.compile(r"([A-Za-z$][\w.$%!*+`'~(),-]*)[ \t]*:[ \t]*(.*)")
+_VARIABLE = re.compile(r"([A-Za-z_$][\w.$(),-]*)[ \t]*=(.*)")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _PAIR = re.compile(r"\s*[\"']?([\w$][\w.$ -]*?)[\"']?\s*[=:]\s*[\"']?(.*?)[\"']?\s*", re.DOTALL)
 
@@ -50,7 +53,8 @@ def read_text(text: str) -> Reading:
         try:
             return Reading(json.loads(text), "JSON")
         except ValueError:
-            pass
+            if frames := _json_lines(text):
+                return Reading(frames, "JSON lines")
     if _URL.fullmatch(text):
         return Reading(_form(text.partition("?")[2]), "URL query")
     if _START_LINE.fullmatch(text.partition("\n")[0]):
@@ -60,9 +64,24 @@ def read_text(text: str) -> Reading:
     lines = _lines(text, skip_others=text.startswith("agi_"))
     if lines is not None:
         return _told_apart(lines)
+    if "\n" in text and (variables := _variables(text)):
+        return Reading(variables, "lines of variables")
     if "=" in text and not re.search(r"\s", text):
         return Reading(_form(text.removeprefix("?")), "form body")
     return Reading(None, "text")
+
+
+def unpacked(body: str) -> Any:
+    """The data in the body of a request inside a payload, as gateways hand requests on; also when it is in base64."""
+    text = body.strip()
+    if len(text) % 4 == 0 and _BASE64.fullmatch(text):
+        try:
+            inner = read_text(base64.b64decode(text).decode("utf-8")).data
+        except ValueError:
+            inner = None
+        if inner is not None:
+            return inner
+    return read_text(text).data
 
 
 def opened(value: Any) -> Any:
@@ -134,6 +153,20 @@ def _lines(text: str, *, skip_others: bool = False) -> dict[str, Any] | None:
         else:
             table[name] = match[2].strip()
     return table or None
+
+
+def _json_lines(text: str) -> list[Any]:
+    """One JSON value a line, as messages of a websocket are logged; empty when a line is none."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
+        return []
+
+
+def _variables(text: str) -> dict[str, str]:
+    """`name=value` lines, as Asterisk prints channel variables; empty when a line is of another form."""
+    pairs = [_VARIABLE.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
+    return {pair[1]: pair[2].strip() for pair in pairs if pair} if all(pairs) else {}
 
 
 def _form(text: str) -> dict[str, Any]:

@@ -94,7 +94,10 @@ class Vetting:
 
     def decoded(self, text: str) -> str:
         """A forwarded value as it was before it was forwarded."""
-        return decode_alphanumeric(self._unquoted(text))
+        text = self._unquoted(text)
+        if not self.literal and len(text) > 2 and text[0] == text[-1] == '"':
+            text = text[1:-1]  # as a template puts it that writes JSON
+        return decode_alphanumeric(text)
 
     def _unquoted(self, text: str) -> str:
         return unquote(text) if not self.literal and _PERCENT.search(text) else text

@@ -16,6 +16,7 @@ _CONTROL_ID = r"v[23]:[\w=-]{10,}"
 _START_FIX = (
     "give streaming_start the custom parameter SipCallId, or put it as <Parameter> into the TeXML <Stream>"
 )
+_TEXML_FIX = "have the caller send X-CID, which TeXML webhooks show as SipHeader_X-CID"
 
 PROVIDER = Provider(
     name="telnyx",
@@ -31,8 +32,11 @@ PROVIDER = Provider(
             "TeXML webhook",
             {"CallSid": _CONTROL_ID, "AccountSid": ""},
             also=("CallSidLegacy", "ConnectionId", "CallStatus"),
+            fix=_TEXML_FIX,
         ),
-        Shape("TeXML webhook", {"CallSid": _CONTROL_ID}, also=("CallSidLegacy", "ConnectionId")),
+        Shape(
+            "TeXML webhook", {"CallSid": _CONTROL_ID}, also=("CallSidLegacy", "ConnectionId"), fix=_TEXML_FIX
+        ),
         Shape(
             "Call Control event",
             {"event_type": r"(?:call|streaming)[._].+", "payload.call_control_id": ""},
