@@ -7,6 +7,7 @@ import typer
 from tuner_sipbridge.cli.answer import answer
 from tuner_sipbridge.cli.calls import dial, run
 from tuner_sipbridge.cli.demo import demo
+from tuner_sipbridge.cli.providers import providers
 from tuner_sipbridge.cli.trace import trace
 
 app = typer.Typer(
@@ -16,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (dial, run, answer, trace, demo):
+for command in (dial, run, answer, trace, providers, demo):
     app.command()(command)
 
 

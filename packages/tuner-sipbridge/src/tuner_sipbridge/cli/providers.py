@@ -1,0 +1,71 @@
+"""`providers`: what is known of each provider's SIP edge."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from tuner_sipbridge.cli.exits import errors_as_exit_codes
+from tuner_sipbridge.providers import Provider, find_provider, known_providers
+
+
+def providers(
+    name: Annotated[
+        str | None, typer.Argument(help="One provider, told in full; all in a table without.")
+    ] = None,
+) -> None:
+    """Show how each provider's edge is reached: URI, transport, codecs, who is let in, and what to know.
+
+    Exit code 0: shown. 2: there is no such provider.
+    """
+    with errors_as_exit_codes():
+        console = Console()
+        if name is None:
+            console.print(_table())
+        else:
+            _tell(find_provider(name), console)
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "", "transports", "codecs", "lets in by"):
+        table.add_column(heading, no_wrap=heading == "name", overflow="fold")
+    for provider in known_providers():
+        table.add_row(provider.name, provider.title, *_facts(provider))
+    return table
+
+
+def _facts(provider: Provider) -> tuple[str, str, str]:
+    transports = ", ".join(
+        f"{name} {provider.ports[name]}" if name in provider.ports else name
+        for name in provider.transports or ()
+    )
+    return (
+        transports or "as configured",
+        ", ".join(provider.codecs) or "–",
+        provider.admission or "as configured",
+    )
+
+
+def _tell(provider: Provider, console: Console) -> None:
+    transports, codecs, admission = _facts(provider)
+    console.print(f"[bold]{provider.title}[/bold]  {provider.documentation}", highlight=False, soft_wrap=True)
+    for label, value in (
+        ("URI", provider.uri),
+        ("transports", transports),
+        ("codecs", codecs),
+        ("lets in by", admission),
+        ("headers", ", ".join(f"{name}: {value}" for name, value in provider.headers.items())),
+    ):
+        if value:
+            console.print(f"{label:<12}{value}", highlight=False, markup=False)
+    for quirk in provider.quirks:
+        console.print(Padding(f"- {quirk.text}", (0, 0, 0, 2)), highlight=False, markup=False)
+        console.print(f"    {quirk.source}", style="dim", highlight=False, soft_wrap=True)
+    for status, meaning in sorted(provider.meanings.items()):
+        text = f"{status}: {meaning.means}; {meaning.change}"
+        console.print(Padding(text, (0, 0, 0, 2)), highlight=False, markup=False)
