@@ -1,4 +1,4 @@
-"""Run the bench: `python -m bench [--quick] [--calls 100 300] [--seconds 4] [--rounds 3] [--only tuner sipp]`."""
+"""Run the bench: `python -m bench [--quick] [--calls 100 300] [--seconds 4] [--rounds 3] [--only tuner sipp core]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
+from bench.core.figures import figures_of
+from bench.core.page import section_of
+from bench.core.run import QUICK, Measured, Sizes, WorkerFailed, measure
+from bench.core.table import table_of as core_table_of
 from bench.page import page_of
 from bench.peers import PeerEnvironment
 from bench.results import Conditions, Row, disturbance
@@ -24,6 +28,9 @@ from bench.table import table_of
 BUDGET_S = 280.0
 """No round begins that would not be over by then."""
 
+CORE = "core"
+"""The key of all figures of tuner-core."""
+
 
 def main() -> int:
     options = _options()
@@ -33,29 +40,38 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     counts = sorted(options.calls or ([100] if options.quick else [100, 300]))
     seconds = options.seconds or (2.0 if options.quick else 4.0)
+    only = options.only or []
     with tempfile.TemporaryDirectory(prefix="tuner-bench-peers-") as folder, _Display(console) as display:
-        display.say("installing the peers into a throwaway environment")
-        subjects = all_subjects(counts, PeerEnvironment(Path(folder) / "venv"), only=options.only)
-        rows = [Row(subject, failure=subject.absent) for subject in subjects]
-        rounds = _measure(rows, display, options, seconds)
+        media = [key for key in only if key != CORE]
+        rows: list[Row] = []
+        rounds, core, failure = 0, None, ""
+        if media or not only:
+            display.say("installing the peers into a throwaway environment")
+            subjects = all_subjects(counts, PeerEnvironment(Path(folder) / "venv"), only=media)
+            rows = [Row(subject, failure=subject.absent) for subject in subjects]
+            rounds = _measure(rows, display, options, seconds)
+        if CORE in only or not only:
+            core, failure = _measure_core(Path(folder), display, options)
     conditions = Conditions.of_this_machine(rounds=rounds, seconds=seconds, pinned=options.pin)
-    console.print(table_of(rows, conditions))
-    _write(rows, conditions, options.out)
+    _print(console, rows, conditions, core, failure)
+    _write(rows, conditions, core, options.out)
     console.print(
         f"\n{options.out}/bench.html shows it as a picture, {options.out}/bench.json holds every run."
     )
-    return 0 if all(row.runs for row in rows if row.subject.ours) else 1
+    return 1 if failure or not all(row.runs for row in rows if row.subject.ours) else 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="CPU and pacing of our dialer and its peers."
+        prog="python -m bench", description="What calls cost: our dialer, our core, and their peers."
     )
     parser.add_argument("--calls", type=int, nargs="+", help="calls at once, smallest for all (100 300)")
     parser.add_argument("--seconds", type=float, help="length of the measured middle of a run (4)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run (%(default)s)")
     parser.add_argument(
-        "--only", nargs="+", help="keys of rows: tuner, tuner-busy, agent-transport, aiosipua, sipp, …"
+        "--only",
+        nargs="+",
+        help="keys of rows: tuner, tuner-busy, agent-transport, aiosipua, sipp, …; core for tuner-core",
     )
     parser.add_argument("--pin", action="store_true", help="far end on the last core, dialer on the others")
     parser.add_argument("--quick", action="store_true", help="100 calls, one round of 2 s")
@@ -84,15 +100,46 @@ def _measure(rows: Sequence[Row], display: _Display, options: argparse.Namespace
     return rounds
 
 
-def _write(rows: Sequence[Row], conditions: Conditions, out: Path) -> None:
+def _measure_core(
+    folder: Path, display: _Display, options: argparse.Namespace
+) -> tuple[Measured | None, str]:
+    """What the core costs, or why that is not known."""
+    sizes, rounds = (QUICK, 1) if options.quick else (Sizes(), options.rounds)
+    try:
+        return measure(folder, sizes=sizes, rounds=rounds, say=display.say), ""
+    except WorkerFailed as error:
+        return None, f"core: {error}"
+
+
+def _print(
+    console: Console, rows: Sequence[Row], conditions: Conditions, core: Measured | None, failure: str
+) -> None:
+    if rows:
+        console.print(table_of(rows, conditions))
+    if core is not None:
+        console.print(core_table_of(figures_of(core), core, conditions.where))
+    if failure:
+        console.print(failure, markup=False)
+
+
+def _write(rows: Sequence[Row], conditions: Conditions, core: Measured | None, out: Path) -> None:
     folder = ROOT / out
     folder.mkdir(parents=True, exist_ok=True)
-    result = {
+    figures = figures_of(core) if core is not None else []
+    result: dict[str, object] = {
         "conditions": {**asdict(conditions), "others_share": round(disturbance(rows), 3)},
         "rows": [row.to_json() for row in rows],
     }
+    if core is not None:
+        result["core"] = {
+            "rounds": core.rounds,
+            "others_share": round(core.others, 3),
+            "figures": [figure.to_json() for figure in figures],
+            "runs": {"ours": core.ours.said, "published": core.peer.said},
+        }
+    section = section_of(figures, core, conditions.where) if core is not None else None
     (folder / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
-    (folder / "bench.html").write_text(page_of(rows, conditions))
+    (folder / "bench.html").write_text(page_of(rows, conditions, section))
 
 
 class _Display:

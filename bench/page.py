@@ -1,11 +1,12 @@
-"""The result as a picture: one self-contained page with two bar charts and the table."""
+"""The result as a picture: one self-contained page with two bar charts, the table, and the core's figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -35,12 +36,13 @@ class Panel:
     marks: list[tuple[float, str]]
 
 
-def page_of(rows: Sequence[Row], conditions: Conditions) -> str:
+def page_of(rows: Sequence[Row], conditions: Conditions, core: Mapping[str, Any] | None = None) -> str:
     """The page as HTML.
 
     Args:
         rows: as measured; those without a run are in the table only.
         conditions: told below the title.
+        core: the section of tuner-core, as `bench.core.page` makes it.
     """
     drawn = [row for row in rows if row.runs]
     environment = Environment(
@@ -57,6 +59,7 @@ def page_of(rows: Sequence[Row], conditions: Conditions) -> str:
         label_x=LABELS - 12,
         conditions=conditions.sentence,
         notes=notes(rows),
+        core=core,
     )
 
 

@@ -109,12 +109,16 @@ class Conditions:
         return cls(cores, processor, platform.release(), platform.python_version(), rounds, seconds, pinned)
 
     @property
+    def where(self) -> str:
+        """The machine in a line."""
+        return f"{self.cores} cores ({self.processor}), Linux {self.kernel}, Python {self.python}, loopback"
+
+    @property
     def sentence(self) -> str:
         """All of it in a line."""
-        where = f"{self.cores} cores ({self.processor}), Linux {self.kernel}, Python {self.python}, loopback"
         often = "one run" if self.rounds == 1 else f"medians of {self.rounds} alternating runs"
         kept = "; the far end on a core of its own" if self.pinned else ""
-        return f"{where}; {often} of {self.seconds:g} s each{kept}"
+        return f"{self.where}; {often} of {self.seconds:g} s each{kept}"
 
 
 def disturbance(rows: Sequence[Row]) -> float:
