@@ -72,7 +72,7 @@ def _unreadable(file: Path, reason: str) -> typer.Exit:
 def _show(found: Resolution, console: Console) -> None:
     identity = found.identity
     whose = f"{identity.provider}, {found.shape}" if found.shape else identity.provider
-    console.print(Text.assemble((whose, "bold"), f" (read as {found.format})"), soft_wrap=True)
+    console.print(Text.assemble((whose, "bold"), f" (read as {found.format or 'text'})"), soft_wrap=True)
     rows = (
         ("sip_call_id", identity.sip_call_id, "green"),
         ("correlation_id", identity.correlation_id, "green"),

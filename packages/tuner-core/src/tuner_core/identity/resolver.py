@@ -84,7 +84,7 @@ def resolution(payload: Any, provider: str = "auto") -> Resolution:
         reading = read(payload)
         fields = fields_of(reading.data)
         if len(fields.all) < 2:
-            return _nothing(named, f"there is nothing to read in this {reading.format}")
+            return _nothing(named, f"there is nothing to read in this {reading.format}", reading.format)
         match = shape_of(named, fields) if named else detect(fields) or Match(UNKNOWN, None)
         found = assemble(match, fields, literal=reading.is_sip or match.provider.name == "sip")
         return Resolution(found.identity, reading.format, found.shape, found.fix)
@@ -206,9 +206,10 @@ def _what(match: Match) -> str:
     )
 
 
-def _nothing(provider: Provider | None, warning: str) -> Resolution:
+def _nothing(provider: Provider | None, warning: str, format_: str = "") -> Resolution:
     known = provider or UNKNOWN
-    return Resolution(SipIdentity(provider=known.name, warnings=(f"{warning}: {known.fix}",)), fix=known.fix)
+    identity = SipIdentity(provider=known.name, warnings=(f"{warning}: {known.fix}",))
+    return Resolution(identity, format_, fix=known.fix)
 
 
 def _named(name: str) -> Provider:
