@@ -29,7 +29,7 @@ from tuner_core.outbox import Destination, Outbox
 from tuner_core.records import CallRecord, Segment
 from tuner_core.timeline import CallTimeline
 
-TRY_S = 1.0
+TRY_S = 1.5
 """Longest try: what hangs costs little time."""
 
 _RETRY = RetryPolicy(max_attempts=5, base_s=0.02, cap_s=0.25)
