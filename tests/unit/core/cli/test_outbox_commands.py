@@ -49,6 +49,9 @@ CALL: dict[str, Any] = {
 }
 
 
+KEY = {"TUNER_API_KEY": "k", "TUNER_WORKSPACE_ID": "1", "TUNER_BASE_URL": "http://127.0.0.1:9"}
+
+
 def run(path: Path, *arguments: str, **environment: str) -> Result:
     command, *rest = arguments
     return CliRunner().invoke(app, ["outbox", command, "--path", str(path), *rest], env=environment)
@@ -84,6 +87,17 @@ def test_status_shows_open_calls_beside_the_account(path: Path) -> None:
     text = run(path, "status").output
     assert "accepted 3 = delivered 1 + pending 1 + refused 1 + dropped 0" in text
     assert "1 of a process that is gone" in text
+    assert "tuner outbox retry" in text
+
+
+def test_json_stays_json_where_there_is_no_outbox_yet(tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    assert account(none)["accepted"] == 0
+    assert json.loads(run(none, "list", "--json").stdout) == []
+    assert json.loads(run(none, "retry", "--json").stdout) == {"pending_again": 0}
+    assert json.loads(run(none, "purge", "--pending", "--json").stdout) == {"removed": {"pending": 0}}
+    assert json.loads(run(none, "drain", "--json", **KEY).stdout)["pending"] == 0
+    assert not none.exists()
 
 
 def test_list_shows_each_state_and_no_content(path: Path) -> None:

@@ -97,6 +97,14 @@ def test_a_postponed_record_waits_its_turn_unless_in_a_hurry(box: Outbox, neighb
     assert claim(neighbour, T0 + 99, hurry=True) == ["c-1"]
 
 
+def test_a_try_that_was_broken_off_keeps_the_reason_of_the_one_before(box: Outbox) -> None:
+    parcel = put(box)
+    box.postpone(parcel, until=0, detail="503 said the API")
+    claim(box)
+    box.postpone(parcel, until=0, detail="")
+    assert [entry.detail for entry in box.entries()] == ["503 said the API"]
+
+
 def test_records_due_longest_come_first_and_only_for_a_key_that_fits(box: Outbox, neighbour: Outbox) -> None:
     for call_id, until in (("late", 30), ("early", 10), ("middle", 20)):
         box.postpone(put(box, call_id), until=T0 + until, detail="")

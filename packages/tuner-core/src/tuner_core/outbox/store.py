@@ -225,11 +225,17 @@ class Outbox:
             )
 
     def postpone(self, parcel: Parcel, *, until: float, detail: str) -> None:
-        """Give the lease back; nobody sends the record before `until` unless in a hurry."""
+        """Give the lease back; nobody sends the record before `until` unless in a hurry.
+
+        Args:
+            parcel: the record.
+            until: Unix seconds.
+            detail: why the last try failed; empty keeps what is known.
+        """
         with self._file.writing(durable=False) as db:
             db.execute(
-                "UPDATE records SET next_at = ?, detail = ?, lease_holder = NULL, lease_until = NULL"
-                f" WHERE {KEY} AND state = 'pending' AND lease_holder = ?",
+                "UPDATE records SET next_at = ?, detail = COALESCE(NULLIF(?, ''), detail), lease_holder = NULL,"
+                f" lease_until = NULL WHERE {KEY} AND state = 'pending' AND lease_holder = ?",
                 (until, detail, *key_of(parcel.to, parcel.call_id), self._file.holder.id),
             )
 

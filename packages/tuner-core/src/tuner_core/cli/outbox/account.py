@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuner_core.cli.outbox.opening import JsonOption, PathOption, account_line, moment, opened
+from tuner_core.cli.outbox.opening import JsonOption, PathOption, account_line, moment, opened, without_call
 from tuner_core.outbox.parcels import OpenCall, OutboxEntry, RowState
 from tuner_core.outbox.uploads import UploadEntry
 
@@ -20,7 +20,7 @@ _COLUMNS = ("call", "state", "stored", "tries", "bytes", "agent", "detail")
 
 def status(path: PathOption = None, as_json: JsonOption = False) -> None:
     """Print the account: accepted = delivered + pending + refused + dropped."""
-    file, box = opened(path)
+    file, box = opened(path, as_json=as_json)
     account, calls, uploads = box.status(), box.calls.listed(now=time.time()), box.uploads.counts()
     box.close()
     abandoned = sum(call.abandoned for call in calls)
@@ -28,11 +28,20 @@ def status(path: PathOption = None, as_json: JsonOption = False) -> None:
         document = {"path": str(file), **asdict(account), "abandoned_calls": abandoned, "uploads": uploads}
         typer.echo(json.dumps(document))
         return
-    oldest = f", the oldest since {moment(account.oldest_pending_at)}" if account.oldest_pending_at else ""
-    typer.echo(f"{file}\n{account_line(account)}\nbeing sent now: {account.sending}{oldest}")
-    if calls:
-        ended = f", {abandoned} of a process that is gone: the next start or `tuner outbox drain` sends them"
-        typer.echo(f"calls that still run: {len(calls) - abandoned}{ended if abandoned else ''}")
+    typer.echo(f"{file}\n{account_line(account)}")
+    if account.oldest_pending_at is not None:
+        typer.echo(
+            f"pending: {account.sending} being sent at the moment, the oldest stored"
+            f" {moment(account.oldest_pending_at)}; `tuner outbox drain` sends all"
+        )
+    if account.refused:
+        typer.echo(
+            "refused: `tuner outbox list --state refused` says why; `tuner outbox retry` when that is mended"
+        )
+    if len(calls) > abandoned:
+        typer.echo(f"calls that still run: {len(calls) - abandoned}")
+    if abandoned:
+        typer.echo(f"calls cut short: {abandoned} of a process that is gone; `tuner outbox drain` sends them")
     if any(uploads.values()):
         counts = ", ".join(f"{state} {count}" for state, count in uploads.items() if count)
         typer.echo(f"recordings: {counts}")
@@ -43,7 +52,7 @@ def list_records(
     state: Annotated[
         str, typer.Option(help="open, pending, delivered, refused, dropped, recordings or all.")
     ] = "all",
-    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List records, calls that still run, and recordings that are to be uploaded or could not be, without content."""
@@ -58,7 +67,7 @@ def list_records(
     }
     if state not in states:
         raise typer.BadParameter(", ".join(states), param_hint="--state")
-    _, box = opened(path)
+    _, box = opened(path, as_json=as_json)
     calls = box.calls.listed(now=time.time()) if state in {"all", "open"} else []
     entries = [] if state in {"open", "recordings"} else box.entries(state=states[state], limit=limit)
     uploads = box.uploads.entries(limit=limit) if state in {"all", "recordings"} else []
@@ -82,7 +91,7 @@ def _row(entry: OutboxEntry) -> tuple[str, ...]:
         str(entry.attempts),
         str(entry.size),
         entry.to.agent_id,
-        entry.detail,
+        without_call(entry.detail, entry.call_id),
     )
 
 

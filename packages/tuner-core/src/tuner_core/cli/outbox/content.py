@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from tuner_core.cli.outbox.masking import masked
-from tuner_core.cli.outbox.opening import JsonOption, PathOption, moment, opened
+from tuner_core.cli.outbox.opening import JsonOption, PathOption, moment, opened, without_call
 from tuner_core.outbox import Outbox
 from tuner_core.outbox.parcels import RowState
 
@@ -33,7 +33,7 @@ def show(
     Texts, tool values and phone numbers are replaced by their lengths unless --full is given. Exit code 0: shown. 1:
     the outbox does not know the call.
     """
-    _, box = opened(path)
+    _, box = opened(path, as_json=as_json)
     found = _found(box, call_id, full=full)
     box.close()
     if not found:
@@ -45,7 +45,8 @@ def show(
     for one in found:
         record = one.pop("record", None)
         for name, value in one.items():
-            typer.echo(f"{name + ':':<12}{value}")
+            if value not in (None, "", []):
+                typer.echo("{:<12}{}".format(*_in_words(name, value)))
         if record is not None:
             typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
 
@@ -87,40 +88,45 @@ def _found(box: Outbox, call_id: str, *, full: bool) -> list[dict[str, Any]]:
         if call.call_id == call_id:
             found.append(
                 {
-                    "call": call_id,
+                    "call_id": call_id,
                     "state": "open",
-                    "to": _place(asdict(call.to)),
-                    "opened": moment(call.opened_at),
-                    "last news": moment(call.seen_at),
+                    "to": asdict(call.to),
+                    "opened_at": call.opened_at,
+                    "seen_at": call.seen_at,
                     "events": box.calls.length(call.to, call_id),
-                    "process": "gone" if call.abandoned else "lives",
+                    "abandoned": call.abandoned,
                 }
             )
     records = {record.to: record for record in box.ledger.records(call_id=call_id)}
     for entry in box.ledger.entries(call_id=call_id):
         shown: dict[str, Any] = {
-            "call": call_id,
-            "state": entry.state,
-            "to": _place(asdict(entry.to)),
-            "stored": moment(entry.stored_at),
-            "tries": entry.attempts,
+            **asdict(entry),
+            "detail": without_call(entry.detail, call_id),
         }
-        if entry.settled_at is not None:
-            shown["settled"] = moment(entry.settled_at)
-        if entry.detail:
-            shown["detail"] = entry.detail
         record = records.get(entry.to)
         if record is not None:
             body: dict[str, Any] = json.loads(record.body)
             shown |= {
-                "bytes": entry.size,
-                "cut short": record.cut_short,
-                "repairs": "; ".join(record.repairs),
+                "cut_short": record.cut_short,
+                "repairs": list(record.repairs),
+                "record": body if full else masked(body),
             }
-            shown["record"] = body if full else masked(body)
         found.append(shown)
     return found
 
 
-def _place(to: dict[str, Any]) -> str:
-    return f"{to['base_url']} workspace {to['workspace_id']} agent {to['agent_id']}"
+def _in_words(name: str, value: Any) -> tuple[str, Any]:
+    title = f"{name.replace('_', ' ')}:"
+    match name:
+        case "to":
+            return title, f"{value['base_url']} workspace {value['workspace_id']} agent {value['agent_id']}"
+        case "repairs":
+            return title, "; ".join(value)
+        case "abandoned":
+            return "process:", "gone" if value else "lives"
+        case "cut_short":
+            return title, "yes" if value else "no"
+        case _ if name.endswith("_at"):
+            return title, moment(value)
+        case _:
+            return title, value

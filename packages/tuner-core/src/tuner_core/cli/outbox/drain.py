@@ -23,12 +23,16 @@ from tuner_core.errors import ConfigError, OutboxError
 from tuner_core.outbox import Outbox
 from tuner_core.outbox.parcels import OutboxStatus
 
+_LOOK_AGAIN_S = 5.0
+
 
 def drain(
     path: PathOption = None,
-    deadline: Annotated[float, typer.Option(help="Seconds to keep trying.")] = 60.0,
+    deadline: Annotated[float, typer.Option(min=0.0, help="Seconds to keep trying.")] = 60.0,
     watch: Annotated[bool, typer.Option("--watch", help="Run until stopped: a sidecar.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between progress lines, with --watch.")] = 60.0,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between progress lines, with --watch.")
+    ] = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Send everything pending now, recordings too, and make records of calls whose process was killed.
@@ -38,7 +42,10 @@ def drain(
 
     Exit code 0: nothing is left, or --watch was stopped. 1: something is left. 3: could not run.
     """
-    file, box = opened(path, make=watch)
+    file, box = opened(path, make=watch, as_json=as_json)
+    if not box.durable:  # there is none, and draining makes none
+        _report(box, as_json=True)
+        return
     try:
         # The agent is named by each record.
         config = TunerConfig(outbox=file, agent_id=os.environ.get("TUNER_AGENT_ID") or "-")
@@ -47,7 +54,9 @@ def drain(
                 _watch(delivery, box, every, as_json=as_json)
                 return
             _drain(delivery, box, deadline)
-        left = _report(box, config, as_json=as_json)
+        left = _report(box, as_json=as_json)
+        if not as_json:
+            _report_others(box, config)
     except (ConfigError, OutboxError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(3) from None
@@ -85,7 +94,14 @@ def _watch(delivery: Delivery, box: Outbox, every_s: float, *, as_json: bool) ->
     last: OutboxStatus | None = None
     while True:
         stopped = stop.wait(every_s if last is not None else 0.0)
-        account = box.status()
+        try:
+            account = box.status()
+        except OutboxError as error:  # it may pass: a sidecar stays
+            typer.echo(str(error), err=True)
+            if stopped:
+                return
+            stop.wait(_LOOK_AGAIN_S)
+            continue
         if account != last or stopped:
             say(account)
         last = account
@@ -102,7 +118,7 @@ def _plain_line(account: OutboxStatus) -> None:
     typer.echo(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {account_line(account)}{running}")
 
 
-def _report(box: Outbox, config: TunerConfig, *, as_json: bool) -> int:
+def _report(box: Outbox, *, as_json: bool) -> int:
     """Say what is left and why; how many records and recordings that are."""
     account, waiting = box.status(), box.uploads.counts()["waiting"]
     if as_json:
@@ -113,10 +129,14 @@ def _report(box: Outbox, config: TunerConfig, *, as_json: bool) -> int:
         typer.echo(f"recording of call {upload.call_id} waits: {upload.detail or 'not tried yet'}")
     for problem in sorted({entry.detail for entry in box.entries(state="pending") if entry.detail}):
         typer.echo(f"still pending: {problem}")
+    return account.pending + waiting
+
+
+def _report_others(box: Outbox, config: TunerConfig) -> None:
+    """Say whose keys would send what is left."""
     for backlog in box.ledger.backlogs():
         if (backlog.base_url, backlog.workspace_id) != (config.base_url, config.workspace_id):
             typer.echo(
                 f"still pending: {backlog.pending} of workspace {backlog.workspace_id} at {backlog.base_url}: drain"
                 " with that workspace's key (TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_BASE_URL)"
             )
-    return account.pending + waiting

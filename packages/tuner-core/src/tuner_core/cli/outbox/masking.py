@@ -28,7 +28,8 @@ _PLAIN = frozenset(
 )
 _URLS = frozenset({"recording_url", "recording_multi_channel_url"})
 _IDS = frozenset({"x-correlation-id", "x-cid"})
-_PLAIN_IN_ROW = frozenset({"role", "start_ms", "end_ms", "duration_ms", "node"})
+_PLAIN_IN_ROW = frozenset({"role", "start_ms", "end_ms", "duration_ms"})
+_PLAIN_IN_NODE = frozenset({"from", "to"})
 _PLAIN_IN_TOOL = frozenset({"name", "request_id", "is_error", "start_ms"})
 
 
@@ -67,6 +68,9 @@ def _row(row: Any) -> Any:
         elif name == "tool" and isinstance(value, dict):
             tool = cast("dict[str, Any]", value)
             shown[name] = {key: kept if key in _PLAIN_IN_TOOL else _kind(kept) for key, kept in tool.items()}
+        elif name == "node" and isinstance(value, dict):
+            node = cast("dict[str, Any]", value)
+            shown[name] = {key: kept if key in _PLAIN_IN_NODE else _kind(kept) for key, kept in node.items()}
         elif name == "metadata" and isinstance(value, dict):
             metadata = cast("dict[str, Any]", value)
             # Latencies are what the figures of a row are for.

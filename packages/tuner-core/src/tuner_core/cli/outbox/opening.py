@@ -20,16 +20,19 @@ PathOption: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def opened(path: Path | None, *, make: bool = False) -> tuple[Path, Outbox]:
+def opened(path: Path | None, *, make: bool = False, as_json: bool = False) -> tuple[Path, Outbox]:
     """The outbox and its place; ends the command when there is none (0) or it cannot be opened (3).
 
     Args:
         path: as given; None for the user's own.
         make: make it when there is none.
+        as_json: where there is none, show one that is empty.
     """
     file = absolute_path(path) if path else default_outbox_path()
     if not make and not os.path.exists(file):
-        typer.echo(f"{file}: no outbox yet, nothing was ever handed over here")
+        typer.echo(f"{file}: no outbox yet, nothing was ever handed over here", err=as_json)
+        if as_json:
+            return file, Outbox(None)
         raise typer.Exit(0)
     try:
         return file, Outbox(file)
@@ -44,6 +47,11 @@ def account_line(account: OutboxStatus) -> str:
         f"accepted {account.accepted} = delivered {account.delivered} + pending {account.pending}"
         f" + refused {account.refused} + dropped {account.dropped}"
     )
+
+
+def without_call(detail: str, call_id: str) -> str:
+    """A detail where the call is named beside it."""
+    return detail.removeprefix(f"call {call_id}: ")
 
 
 def moment(at: float) -> str:

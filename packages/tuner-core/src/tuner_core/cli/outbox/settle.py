@@ -21,13 +21,15 @@ def retry(
 
     Exit code 0: done. 1: the call that was named is not refused.
     """
-    _, box = opened(path)
+    _, box = opened(path, as_json=as_json)
     count = box.retry(call_id)
     box.close()
     if as_json:
         typer.echo(json.dumps({"pending_again": count}))
-    elif count or call_id is None:
+    elif count:
         typer.echo(f"{count} pending again; `tuner outbox drain` sends them now")
+    elif call_id is None:
+        typer.echo("no record is refused")
     if call_id is not None and not count:
         typer.echo(f"{call_id}: no refused record of this call; see `tuner outbox show {call_id}`", err=True)
         raise typer.Exit(1)
@@ -39,7 +41,9 @@ def purge(
     dropped: Annotated[bool, typer.Option("--dropped", help="Rows of dropped calls.")] = False,
     refused: Annotated[bool, typer.Option("--refused", help="Refused records, with their bodies.")] = False,
     pending: Annotated[bool, typer.Option("--pending", help="Records not delivered yet.")] = False,
-    older_than_days: Annotated[float, typer.Option(help="Only what was handed over before that.")] = 0.0,
+    older_than_days: Annotated[
+        float, typer.Option(min=0.0, help="Only what was handed over before that.")
+    ] = 0.0,
     yes: Annotated[bool, typer.Option("--yes", help="Lose what was not delivered.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,11 +55,11 @@ def purge(
     states: list[RowState] = [state for state in _STATES if kinds[state]]
     if not states:
         raise typer.BadParameter("name what to remove: --delivered, --dropped, --refused or --pending")
-    _, box = opened(path)
-    if (refused or pending) and not yes:
-        account = box.status()
+    _, box = opened(path, as_json=as_json)
+    account = box.status()
+    lost = (account.refused if refused else 0) + (account.pending if pending else 0)
+    if lost and not yes:
         box.close()
-        lost = (account.refused if refused else 0) + (account.pending if pending else 0)
         typer.echo(f"up to {lost} undelivered records would be lost: add --yes", err=True)
         raise typer.Exit(2)
     older_than_s = older_than_days * 86400
