@@ -146,6 +146,7 @@ def _delivering(measured: Measured) -> list[Figure]:
     return [
         sheet.ours_only("durable_p50_ms", "time to durable, p50", "ms", loop("durable_s", 0.5), NO_OUTBOX),
         sheet.ours_only("durable_p99_ms", "… p99", "ms", loop("durable_s", 0.99), NO_OUTBOX),
+        sheet.ours_only("disk_p50_ms", "… a bare write and fsync, p50", "ms", loop("disk_s", 0.5), NO_OUTBOX),
         sheet.figure("delivered_p50_ms", "time to delivered, p50", "ms", loop("delivered_s", 0.5)),
         sheet.figure("delivered_p99_ms", "… p99", "ms", loop("delivered_s", 0.99)),
         sheet.figure("many_per_s", f"{many}, delivered", "calls/s", _rate("many")),

@@ -49,7 +49,7 @@ def test_without_the_published_package_the_table_says_why(monkeypatch: pytest.Mo
     built = dict.fromkeys(
         ("apply_ms", "record_ms", "conform_ms", "redact_ms", "peak_mb", "redact_peak_mb", "body_kb"), 5.0
     )
-    waits = ("told_s", "step_s", "durable_s", "delivered_s", "long_late_s")
+    waits = ("told_s", "step_s", "durable_s", "disk_s", "delivered_s", "long_late_s")
     looped = {name: [0.002, 0.004] for name in waits}
     looped |= {"told_cpu_s": [0.0001], "step_cpu_s": [0.003]}
     rate = {"delivered": 10, "took_s": 2.0, "cpu_s": 0.1}

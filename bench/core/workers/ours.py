@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -87,6 +88,7 @@ async def loop(delivery: Delivery, said: dict[str, Any]) -> dict[str, Any]:
         **await handing_over(delivery, events, said),
         "delivered_s": await delivering(delivery, events, said),
         "long_late_s": await lateness(delivery, said),
+        "disk_s": bare_disk(Path(said["outbox"]).with_suffix(".bare"), events, said["calls"]),
     }
 
 
@@ -147,6 +149,18 @@ async def lateness(delivery: Delivery, said: dict[str, Any]) -> list[float]:
             await asyncio.create_task(delivery.deliver(timeline.record()))
         late_s.append(max(ticks.late_s))
     return late_s
+
+
+def bare_disk(file: Path, events: list[CallEvent], times: int) -> list[float]:
+    """Seconds to append the same body to a file and have it on disk, with nothing around it."""
+    body, took_s = conform(timeline_of("bare", events).record()).body(), []
+    with file.open("ab", buffering=0) as appended:
+        for _ in range(times):
+            begin = time.perf_counter()
+            appended.write(body)
+            os.fsync(appended)
+            took_s.append(time.perf_counter() - begin)
+    return took_s
 
 
 async def deliver_many(delivery: Delivery, said: dict[str, Any]) -> dict[str, Any]:
