@@ -17,6 +17,7 @@ from tuner_core import session as session_module
 
 AT_ONCE = 8
 PAUSE_S = 0.001
+BETWEEN_S = 0.02
 LONG_CALLS = 3
 
 
@@ -135,6 +136,7 @@ async def handing_over(
             begin = time.perf_counter()
             await asyncio.create_task(session.flush())
             delivered_s.append(time.perf_counter() - begin)
+        await asyncio.sleep(BETWEEN_S)
         step_s.append(max(watch.held_s))
         step_cpu_s.append(max(watch.cpu_s))
     return {"step_s": step_s, "step_cpu_s": step_cpu_s, "delivered_s": delivered_s}
