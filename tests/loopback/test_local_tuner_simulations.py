@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tuner_core import CallRecord, CallTimeline, TunerClient, resolve
+from tuner_core.events import CallEnded, CallStarted
 from tuner_core.testing import LocalTuner
 
 NOW = int(time.time()) - 60
@@ -78,6 +80,34 @@ def test_a_carriers_own_id_does_not_link_and_the_reason_says_whose_it_is(http: h
     assert not row["linked"]
     assert "Twilio's CallSid, a provider's own id, not the SIP Call-ID" in row["reason"]
     assert row["candidate"]["call_id"] == "c-81"
+
+
+@pytest.mark.parametrize("passed", ["CallSid", "payload"])
+def test_what_the_sdk_says_of_a_missing_call_id_is_the_reason(http: httpx.Client, passed: str) -> None:
+    """The SDK leaves a CallSid out, or finds no Call-ID in a webhook; either way the provider's fix is shown."""
+    call_sid = "CA0123456789abcdef0123456789abcdef"
+    register(http, "a1", ended_at=NOW + 30)
+    if passed == "CallSid":
+        record = CallRecord(
+            call_id="c-81",
+            call_type="phone_call",
+            start_timestamp=NOW,
+            end_timestamp=NOW + 30,
+            sip_call_id=call_sid,
+        )
+    else:
+        timeline = CallTimeline(call_id="c-81")
+        timeline.apply(CallStarted(at=NOW))
+        timeline.apply(CallEnded(at=NOW + 30))
+        record = timeline.record(identity=resolve({"CallSid": call_sid}))
+    with TunerClient() as client:
+        client.create_call(record)
+    row = simulation(http, "a1")
+    said = f"{row['reason']} {row['fix']}".replace("Let the call", "let the call")
+    assert "the agent's call c-81 came without sip_call_id: " in said
+    assert "let the call reach the agent through a Twilio SIP Domain" in said
+    assert row["howto"] == "docs/howto/twilio.md"
+    assert "through a Twilio SIP Domain" in page(http, "/calls/1")
 
 
 def test_a_refused_post_is_the_reason_for_a_missing_call(http: httpx.Client) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from tuner_core.local.likeness import overlap, pair_calls, pair_refusals
-from tuner_core.local.reasons import Remedy, remedy_for, warning_for, why_unlinked
+from tuner_core.local.reasons import Remedy, remedy_for, shown, warning_for, why_unlinked
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
+from tuner_core.local.told import Told
 
 LinkedBy = Literal["sip_call_id", "correlation_id", "recipient"]
 
@@ -84,6 +85,26 @@ def link_all(
         else _unlinked(simulation, candidates.get(simulation.sip_call_id), arrivals, refused)
         for simulation in simulations
     ]
+
+
+def told_by(link: Link, simulation: Simulation, told: Callable[[PostedCall], Told]) -> Link:
+    """The link with the reason that the agent's SDK gives, where the call came without any value that could link.
+
+    Args:
+        link: what became of the simulation.
+        simulation: the one it is about.
+        told: what the SDK says of a call.
+    """
+    call = link.candidate
+    if call is None or call.sip_call_id or call.correlation_id or simulation.recipient:
+        return link
+    said = told(call)
+    if not said.why:
+        return link
+    reason = f"not linked: the agent's call {shown(call.call_id)} came without sip_call_id: {said.why}"
+    return replace(
+        link, reason=reason, fix=said.remedy.fix or link.fix, howto=said.remedy.howto or link.howto
+    )
 
 
 def _join(

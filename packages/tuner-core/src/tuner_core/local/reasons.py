@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner_core.identity.carrier_ids import recognise
-from tuner_core.identity.registry import providers
+from tuner_core.identity.description import Provider
+from tuner_core.identity.registry import providers, registered_providers
 from tuner_core.local.rows import PostedCall, Refusal, Simulation
 
 _SHOWN = 40
@@ -15,6 +16,7 @@ _HOWTO = {
     "kamailio": "kamailio-opensips",
     "opensips": "kamailio-opensips",
     "bandwidth": "",
+    "sip": "",
 }
 """The pages of `docs/howto` that have other names than their providers; "" for none."""
 
@@ -94,8 +96,13 @@ def remedy_for(*ids: str | None) -> Remedy:
     if carrier is None:
         return Remedy()
     known = next((provider for provider in providers() if provider.name == carrier.provider), None)
-    fix = f"{known.fix[:1].upper()}{known.fix[1:]}." if known is not None else ""
-    page = _HOWTO.get(carrier.provider, carrier.provider)
+    return remedy_at(known) if known is not None else Remedy()
+
+
+def remedy_at(provider: Provider) -> Remedy:
+    """Say what to set up at a provider so that the SIP Call-ID arrives."""
+    fix = f"{provider.fix[:1].upper()}{provider.fix[1:]}."
+    page = "" if provider in registered_providers() else _HOWTO.get(provider.name, provider.name)
     return Remedy(fix, f"docs/howto/{page}.md" if page else "")
 
 

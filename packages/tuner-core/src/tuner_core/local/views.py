@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any
 
-from tuner_core.local.linking import Link, link_all
+from tuner_core.local.lenient import document_of
+from tuner_core.local.linking import Link, link_all, told_by
 from tuner_core.local.rows import PostedCall, Simulation
 from tuner_core.local.store import Store
+from tuner_core.local.told import Told, told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,29 @@ class Views:
         self._lock = Lock()
         self._revision = -1
         self._links = Links((), {}, {}, {})
+        self._told: dict[int, Told] = {}
 
     def links(self) -> Links:
         """Give every simulation with its link."""
         with self._lock:
             revision = self.store.revision
             if revision != self._revision:
-                self._links = _link(self.store)
+                self._links = _link(self.store, self.told)
                 self._revision = revision
             return self._links
+
+    def told(self, call: PostedCall) -> Told:
+        """Give what the SDK that posted a call says of its missing Call-ID; nothing for a call that has one."""
+        if call.sip_call_id:
+            return Told()
+        known = self._told.get(call.id)
+        if known is None:
+            # The first body of a call is the one that stays, so it is read once.
+            stored = self.store.call(call.id)
+            first = next((post for post in self.store.posts_of(call.call_id) if post.call == call.id), None)
+            document = document_of(stored[1]) if stored is not None else None
+            known = self._told[call.id] = told_of(first.repairs if first is not None else (), document)
+        return known
 
     def calls(self) -> list[CallOverview]:
         """Give all calls, the oldest first."""
@@ -102,12 +118,15 @@ class Views:
         return (self.links().of(stored[0]), stored[1]) if stored is not None else None
 
 
-def _link(store: Store) -> Links:
+def _link(store: Store, told: Callable[[PostedCall], Told]) -> Links:
     simulations = store.simulations()
     if not simulations:
         return Links((), {}, {}, {})
     links = link_all(simulations, store.calls(), store.refusals())
-    rows = tuple(LinkedSimulation(*pair) for pair in zip(simulations, links, strict=True))
+    rows = tuple(
+        LinkedSimulation(simulation, told_by(link, simulation, told))
+        for simulation, link in zip(simulations, links, strict=True)
+    )
     return Links(
         simulations=rows,
         by_sip_call_id={row.simulation.sip_call_id: row for row in rows},

@@ -130,6 +130,7 @@ class Pages:
             first=next((post for post in tries if post.verdict == "stored"), None),
             dry=dry_run(body),
             aside=_kept_aside(document or {}),
+            told=self._views.told(row.call),
             advice=advice_for(row.call.sip_call_id) if row.call.sip_call_id else None,
             remedy=remedy_for(row.call.sip_call_id),
             raw=json.dumps(document, indent=2, ensure_ascii=False),
