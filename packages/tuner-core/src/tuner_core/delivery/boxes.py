@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -88,6 +89,17 @@ class Boxes:
         stored = store(self._memory, self._to, conformed, recording)
         self._count_dropped(stored.dropped, self._memory_bounds)
         return self._memory, stored
+
+    def store_all(self, records: Sequence[tuple[Conformed, Recording | None]]) -> list[tuple[Outbox, Stored]]:
+        """As `store`, for several records in one commit: they wait for the disk together, not one after another."""
+        disk = self._disk
+        if disk is not None and len(records) > 1:
+            with suppress(OutboxError):  # then each for itself, so that each finds its place
+                with disk.changing():
+                    kept = [(disk, store(disk, self._to, *record)) for record in records]
+                self._count_dropped(sum(stored.dropped for _, stored in kept))
+                return kept
+        return [self.store(*record) for record in records]
 
     def mend(self) -> None:
         """Open the outbox if that failed before, and move to it what memory had to take."""

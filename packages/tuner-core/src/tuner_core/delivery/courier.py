@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from tuner_core.config import TunerConfig
 from tuner_core.delivery.dispatch import Dispatch, logger
@@ -28,6 +28,8 @@ OWN_LANE = RetryPolicy(max_attempts=6)
 
 _STOP_MARGIN_S = 5.0
 _BEGIN_AGAIN_S = 30.0
+_AT_MOST_BEHIND = 31
+_Item = TypeVar("_Item", Handover, News)
 
 
 class Courier:
@@ -147,9 +149,9 @@ class Courier:
             while self._inbox:
                 item = self._inbox.popleft()
                 if isinstance(item, News):
-                    _note(dispatch, [item, *self._further_news()])
+                    _note(dispatch, [item, *self._further(News)])
                 elif isinstance(item, Handover):
-                    _take(dispatch, item)
+                    _take(dispatch, [item, *self._further(Handover)])
                 else:
                     dispatch.drain(item)
                 await asyncio.sleep(0)
@@ -158,12 +160,14 @@ class Courier:
             await news.wait()
             news.clear()
 
-    def _further_news(self) -> Iterator[News]:
-        """News that wait behind the first: they are stored with it, in one commit."""
-        while self._inbox and isinstance(self._inbox[0], News):
+    def _further(self, kind: type[_Item]) -> list[_Item]:
+        """What waits behind an item of its kind: it is stored with it, in one commit."""
+        further: list[_Item] = []
+        while len(further) < _AT_MOST_BEHIND and self._inbox and isinstance(self._inbox[0], kind):
             item = self._inbox.popleft()
-            assert isinstance(item, News)
-            yield item
+            assert isinstance(item, kind)
+            further.append(item)
+        return further
 
     def _end(self) -> None:
         """Take nothing more, and answer whoever still waits."""
@@ -178,13 +182,18 @@ class Courier:
                 item.set_exception(OutboxError("the delivery was closed"))
 
 
-def _take(dispatch: Dispatch, handover: Handover) -> None:
-    """Take one record in; an odd one must not stop the others."""
+def _take(dispatch: Dispatch, handovers: list[Handover]) -> None:
+    """Take records in; an odd one must not stop the others."""
     try:
-        dispatch.take(handover)
+        dispatch.take(handovers)
     except Exception as error:
+        if len(handovers) > 1:
+            for handover in handovers:
+                if not handover.stored.done():
+                    _take(dispatch, [handover])
+            return
         logger.error("a call was not stored, by %s", type(error).__name__)
-        handover.settle(DeliveryOutcome("refused", detail=f"not stored, by {type(error).__name__}"))
+        handovers[0].settle(DeliveryOutcome("refused", detail=f"not stored, by {type(error).__name__}"))
 
 
 def _note(dispatch: Dispatch, news: list[News]) -> None:

@@ -26,10 +26,11 @@ from tuner_core.delivery.sink import DeliveryOutcome
 from tuner_core.delivery.uploading import Uploading
 from tuner_core.errors import AuthenticationError, InvalidRecord, TransportError, TunerError
 from tuner_core.http import RetryPolicy
-from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel
+from tuner_core.outbox.parcels import Destination, OutboxStatus, Parcel, Stored
 from tuner_core.outbox.store import LEASE_S, Outbox
 from tuner_core.records import Receipt
 from tuner_core.redaction import Redaction
+from tuner_core.repair.record import Conformed
 
 logger = logging.getLogger("tuner_core.delivery")
 
@@ -65,17 +66,27 @@ class Dispatch:
         )
         self._leftovers = Leftovers(self._boxes, self._uploading, self._send_leftover, self._due)
 
-    def take(self, handover: Handover) -> None:
-        """Store a record and start its lane."""
+    def take(self, handovers: Sequence[Handover]) -> None:
+        """Store records in one commit and start their lanes."""
+        conformed = [
+            (one, handover) for handover in handovers if (one := self._conformed(handover)) is not None
+        ]
+        kept = self._boxes.store_all([(one, handover.recording) for one, handover in conformed])
+        for (one, handover), (box, stored) in zip(conformed, kept, strict=True):
+            self._stored(handover, one, box, stored)
+
+    def _conformed(self, handover: Handover) -> Conformed | None:
         try:
             conformed = handover.conformed(self._options)
         except InvalidRecord as error:
             logger.error("a call was not accepted: %s", error)
             handover.settle(DeliveryOutcome("refused", detail=str(error)))
-            return
+            return None
         if conformed.repairs:
             logger.info("call %s was repaired: %s", conformed.call_id, "; ".join(conformed.repairs))
-        box, stored = self._boxes.store(conformed, handover.recording)
+        return conformed
+
+    def _stored(self, handover: Handover, conformed: Conformed, box: Outbox, stored: Stored) -> None:
         handover.stored.set_result(box.durable)
         if handover.recording is not None:
             self._uploading.watch(box, conformed.call_id, handover.uploaded)
