@@ -134,6 +134,7 @@ def _write(rows: Sequence[Row], conditions: Conditions, core: Measured | None, o
         result["core"] = {
             "rounds": core.rounds,
             "others_share": round(core.others, 3),
+            "published_absent": core.peer.absent,
             "figures": [figure.to_json() for figure in figures],
             "runs": {"ours": core.ours.said, "published": core.peer.said},
         }

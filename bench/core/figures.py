@@ -34,7 +34,7 @@ class Figure:
         unit: of both values.
         ours: median over the rounds.
         peer: the same of the published package, None when it cannot do the work.
-        why_not: why there is no peer's value.
+        why_not: why the peer has none; empty when it could not be had at all.
         bound: what ours must stay below.
     """
 
@@ -176,7 +176,7 @@ class _Sheet:
         """A figure of both, the peer's by `theirs` where it differs."""
         ours, peer = self.measured.ours, self.measured.peer
         other = None if peer.absent else (theirs or value)(peer)
-        return Figure(key, self.group, name, unit, value(ours), other, peer.absent, bound)
+        return Figure(key, self.group, name, unit, value(ours), other, "", bound)
 
     def ours_only(self, key: str, name: str, unit: str, value: _Value, why_not: str) -> Figure:
         """A figure of what the peer cannot do."""
@@ -212,7 +212,9 @@ def _cost(task: str) -> _Value:
 
 def notes_of(measured: Measured) -> list[str]:
     """What must be known to read the table rightly."""
+    absent = measured.peer.absent
     texts = [
+        *([f"tuner-core {PUBLISHED} could not be measured: {absent}"] if absent else []),
         f"Published: tuner-core {PUBLISHED} of the package index, in an environment of its own. "
         "Ratio: ours for one of its.",
         "All that a delivered call needs: ours loads most of it in the delivery's thread, while the first call is "

@@ -41,7 +41,7 @@ def test_what_one_process_leaves_the_next_one_drains(tmp_path: Path) -> None:
 
 def test_without_the_published_package_the_table_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
-    from bench.core.figures import figures_of
+    from bench.core.figures import figures_of, notes_of
     from bench.core.run import Measured, Samples, Sizes
     from bench.core.table import cells
 
@@ -56,9 +56,11 @@ def test_without_the_published_package_the_table_says_why(monkeypatch: pytest.Mo
     tasks = {"import": one, "ready": one, "build": built, "loop": looped, "many": rate, "drain": rate}
     ours = Samples({task: [document] for task, document in tasks.items()})
     absent = "not installed: no network"
-    figures = figures_of(Measured(ours, Samples(absent=absent), Sizes(), rounds=1, others=0.0))
+    measured = Measured(ours, Samples(absent=absent), Sizes(), rounds=1, others=0.0)
+    figures = figures_of(measured)
     shown = {figure.key: cells(figure) for figure in figures}
-    assert shown["import_ms"] == ("2.00 ms", absent, "")
+    assert shown["import_ms"] == ("2.00 ms", "-", "")
+    assert absent in notes_of(measured)[0]
     assert shown["durable_p99_ms"] == ("4.00 ms", "has no outbox", "")
     assert shown["drain_per_s"][0] == "5.00 records/s"
     assert shown["hand_over_cpu_p99_ms"][0] == "3.00 ms ≥ 1"
