@@ -15,7 +15,7 @@ from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.sdp.negotiation import make_offer
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.routing import Address
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.testing.network import Conditions, CountedIds, Machine, VirtualNetwork
 
@@ -92,7 +92,7 @@ class World:
 
         return act
 
-    def _take(self, invite: Request, now: float, source: Address) -> Machine:
+    def _take(self, invite: Request, now: float, source: Hop) -> Machine:
         asked = self.script.password_asked
         challenger = Challenger(asked, realm="agents", algorithm=self.script.algorithm) if asked else None
         call = InboundCall(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         CallError,
         CallRejected,
         CallTimedOut,
+        CallUnreachable,
         FileError,
         LocalProtocolError,
         NegotiationFailed,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         SipBridgeError,
     )
     from tuner_sipbridge.link import LinkDesk, LinkResult
+    from tuner_sipbridge.net.tls import TlsSettings
     from tuner_sipbridge.trace import Trace, TraceEvent
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "CallRejected",
     "CallRun",
     "CallTimedOut",
+    "CallUnreachable",
     "Dialer",
     "FileError",
     "LinkDesk",
@@ -50,6 +53,7 @@ __all__ = [
     "Outcome",
     "Scenario",
     "SipBridgeError",
+    "TlsSettings",
     "Trace",
     "TraceEvent",
     "run_batch",
@@ -64,6 +68,7 @@ _HOMES = {
     "dialer.outcome": ("Outcome",),
     "dialer.run": ("CallRun",),
     "link": ("LinkDesk", "LinkResult"),
+    "net.tls": ("TlsSettings",),
     "trace": ("Trace", "TraceEvent"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -19,9 +19,13 @@ from tuner_sipbridge.net.driver import Leg, SipDriver
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.negotiated_media import parameters_of
-from tuner_sipbridge.net.udp import Address
+from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.net.transports import UDP_AND_TCP
+from tuner_sipbridge.net.udp import local_address_towards, read_public_address
 from tuner_sipbridge.sdp.negotiation import Negotiated
+from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.message import Message, Request, response_to
+from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import Timers
 
 logger = logging.getLogger("tuner_sipbridge.answerer")
@@ -40,8 +44,12 @@ Pick = Literal["answer", "busy", "ring"]
 class AnsweredLine:
     """One inbound call; what the agent sees of it is `agents.line.Line`."""
 
-    def __init__(self, machine: InboundCall, *, on_incoming: Callable[[AnsweredLine], None]) -> None:
+    def __init__(
+        self, machine: InboundCall, *, host: str, on_incoming: Callable[[AnsweredLine], None]
+    ) -> None:
         self._machine, self._on_incoming = machine, on_incoming
+        self.host = host
+        """Local address that the caller reaches, for the media."""
         self._leg: Leg | None = None
         self._stream: media.MediaStream | None = None
         loop = asyncio.get_running_loop()
@@ -101,11 +109,14 @@ class AnsweredLine:
         """Refuse the call."""
         self._act(lambda now: self._machine.reject(status, now=now))
 
-    async def accept(self, stream: media.MediaStream) -> bool:
-        """Answer with `stream`; True when media runs, False when the call ended before that."""
+    async def accept(self, stream: media.MediaStream, *, shown: str) -> bool:
+        """Answer with `stream`; True when media runs, False when the call ended before that.
+
+        `shown` is the address for the SDP.
+        """
         self._stream = stream
-        address, port = stream.local
-        self._act(lambda now: self._machine.accept(now=now, address=address, port=port))
+        port = stream.local[1]
+        self._act(lambda now: self._machine.accept(now=now, address=shown, port=port))
         return await self._standing
 
     def hang_up(self) -> None:
@@ -117,7 +128,7 @@ class AnsweredLine:
         """Wait until the call is over; gives `caller`, `agent` or `network`."""
         return await asyncio.shield(self._ended)
 
-    def on_message(self, message: Message, peer: Address, *, sent: bool, now: float) -> None:
+    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Nothing: the dialer's side keeps the trace."""
 
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
@@ -133,7 +144,7 @@ class AnsweredLine:
                 self._end(by)
             case signalling.Cancelled():
                 self._end("caller")
-            case signalling.Rejected() | signalling.TimedOut() | signalling.NegotiationFailed():
+            case signalling.Rejected() | signalling.NegotiationFailed():
                 self._end("agent")
             case _:
                 pass
@@ -173,6 +184,9 @@ class Answerer:
         *,
         host: str = "127.0.0.1",
         port: int = 5060,
+        transport: Transport = "udp",
+        tls: TlsSettings | None = None,
+        public_address: str | None = None,
         username: str | None = None,
         password: str | None = None,
         algorithm: Literal["SHA-256", "MD5"] = "SHA-256",
@@ -185,7 +199,11 @@ class Answerer:
         Args:
             agent: called with a `Line` for each call; when it returns, the call is hung up.
             host: address to listen on.
-            port: UDP port, 0 for any.
+            port: SIP port, 0 for any.
+            transport: what to listen for: `udp` is UDP and TCP at one port, as RFC 3261 §18.2.1 asks; `tcp` is TCP
+                alone; `tls` is TLS alone.
+            tls: our certificate, needed for `tls`, and whom to trust.
+            public_address: host, or host and port, that a NAT shows for this machine; it stands in Contact and SDP.
             username: ask for digest credentials with this user name.
             password: the password to the user name.
             algorithm: hash of the digest challenge.
@@ -198,7 +216,9 @@ class Answerer:
         self._algorithm: Literal["SHA-256", "MD5"] = algorithm
         self._pick, self._engine, self._timers = pick, engine, timers
         self._own_engine: PyMediaEngine | None = None
-        self._driver = SipDriver(on_stray_request=self._on_stray_request)
+        self._transport: Transport = transport
+        self._public = None if public_address is None else read_public_address(public_address)
+        self._driver = SipDriver(on_stray_request=self._on_stray_request, tls=tls or TlsSettings())
         self._ids = RandomIds()
         self._serving: set[asyncio.Task[None]] = set()
         self.calls_served = 0
@@ -208,13 +228,15 @@ class Answerer:
 
         Raises:
             NetworkError: the address cannot be bound.
+            LocalProtocolError: TLS without a usable certificate.
         """
         # Media first: from the moment the port is bound, calls come in.
         if self._engine is None:
             self._own_engine = PyMediaEngine()
             self._engine = await self._own_engine.__aenter__()
         try:
-            await self._driver.open(host=self._host, port=self._port)
+            listen = UDP_AND_TCP if self._transport == "udp" else (self._transport,)
+            await self._driver.open(host=self._host, port=self._port, listen=listen)
         except BaseException:
             if self._own_engine is not None:
                 await self._own_engine.aclose()
@@ -239,18 +261,32 @@ class Answerer:
         """Address and port calls are answered on."""
         return self._driver.local
 
-    def _on_stray_request(self, request: Request, source: Address) -> None:
+    @property
+    def uri(self) -> str:
+        """A SIP URI that reaches us, as to be dialled."""
+        host, port = self._shown(self.local)
+        suffix = "" if self._transport == "udp" else f";transport={self._transport}"
+        return f"sip:agent@{bracketed(host)}:{port}{suffix}"
+
+    def _shown(self, local: Address) -> Address:
+        """The address under which the far end reaches a socket of ours."""
+        if self._public is None:
+            return local
+        host, port = self._public
+        return host, port or local[1]
+
+    def _on_stray_request(self, request: Request, source: Hop) -> None:
         if request.method == "INVITE" and request.to.tag is None:
             self._take(request, source)
         elif request.method == "OPTIONS":
             response = response_to(request, 200, to_tag=self._ids.tag())
             response.headers.add("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
             response.headers.add("Accept", "application/sdp")
-            self._driver.send(response, source)
+            self._driver.reply(request, response, source)
         elif request.method != "ACK":
-            self._driver.send(response_to(request, 481, to_tag=self._ids.tag()), source)
+            self._driver.reply(request, response_to(request, 481, to_tag=self._ids.tag()), source)
 
-    def _take(self, invite: Request, source: Address) -> None:
+    def _take(self, invite: Request, source: Hop) -> None:
         """Run a machine for a new call; it goes to the agent when the machine says `Incoming`."""
         challenger = None
         if self._credentials is not None:
@@ -258,14 +294,19 @@ class Answerer:
         machine = InboundCall(
             invite,
             now=clock.now(),
-            local=self.local,
+            local=self._shown((self._host_towards(source), self.local[1])),
             ids=self._ids,
             source=source,
             challenger=challenger,
             timers=self._timers,
         )
-        line = AnsweredLine(machine, on_incoming=self._on_incoming)
+        line = AnsweredLine(machine, host=self._host_towards(source), on_incoming=self._on_incoming)
         line.run_on(self._driver)
+
+    def _host_towards(self, source: Hop) -> str:
+        """The local address that a caller reaches; an answerer on all interfaces has one for each."""
+        host = self.local[0]
+        return local_address_towards(source.address) if host in {"0.0.0.0", "::"} else host
 
     def _on_incoming(self, line: AnsweredLine) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(line))
@@ -283,13 +324,13 @@ class Answerer:
             return
         assert self._engine is not None
         try:
-            stream = await self._engine.open(host=self.local[0], live=True, record=False)
+            stream = await self._engine.open(host=line.host, live=True, record=False)
         except MediaError:
             logger.exception("call %s: no media port", line.sip_call_id)
             line.reject(503)
             return
         try:
-            if await line.accept(stream):
+            if await line.accept(stream, shown=self._shown(stream.local)[0]):
                 self.calls_served += 1
                 await self._run_agent(line)
         finally:

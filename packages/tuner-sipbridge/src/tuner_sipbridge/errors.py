@@ -13,6 +13,7 @@ SipBridgeError
     ├── CallRejected(status, reason)
     ├── AuthenticationFailed(status, realm)
     ├── CallTimedOut(stage)
+    ├── CallUnreachable
     └── NegotiationFailed
 ```
 """
@@ -112,6 +113,10 @@ class CallTimedOut(CallError):
     def __init__(self, stage: str, message: str, *, sip_call_id: str = "") -> None:
         self.stage = stage
         super().__init__(message, sip_call_id=sip_call_id)
+
+
+class CallUnreachable(CallError):
+    """No way to the far end: its name is unknown, nothing listens there, or its certificate is not trusted."""
 
 
 class NegotiationFailed(CallError):

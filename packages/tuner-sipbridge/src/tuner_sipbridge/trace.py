@@ -11,8 +11,9 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.rejected` | status, reason |
 | `call.cancelled` | why |
 | `call.timed_out` | stage |
+| `call.unreachable` | why |
 | `call.ended` | by (`caller`, `agent`, `network`), reason |
-| `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer |
+| `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer, transport |
 | `media.started` | local, remote, codec |
 | `media.first_packet` | source |
 | `media.report` | the fields of `MediaStatistics` |

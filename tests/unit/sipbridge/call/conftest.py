@@ -15,13 +15,13 @@ from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.sdp.negotiation import make_offer
 from tuner_sipbridge.sip.headers import Headers
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
-from tuner_sipbridge.sip.routing import Address
+from tuner_sipbridge.sip.routing import Address, Hop
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.testing.network import CountedIds
 
 TARGET = Uri.parse("sip:agent@far.example")
 CONTACT = "Contact: <sip:caller@198.51.100.7:5062>"
-FAR = ("198.51.100.7", 5060)
+FAR = Hop("udp", "198.51.100.7", 5060)
 
 
 def sdp(
@@ -48,10 +48,13 @@ class Bench:
     call: OutboundCall | InboundCall
     now: float = 0.0
     sent: list[tuple[Message, Address]] = field(default_factory=list[tuple[Message, Address]])
+    hops: list[Hop] = field(default_factory=list[Hop])
     happened: list[CallEvent] = field(default_factory=list[CallEvent])
 
     def collect(self) -> None:
-        self.sent += self.call.outgoing()
+        for message, hop in self.call.outgoing():
+            self.sent.append((message, hop.address))
+            self.hops.append(hop)
         self.happened += self.call.events()
 
     def hear(self, message: Message) -> Message:

@@ -14,6 +14,7 @@ from tuner_sipbridge.call.events import (
     Rejected,
     Ringing,
     TimedOut,
+    Unreachable,
 )
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.errors import LocalProtocolError
@@ -238,15 +239,15 @@ class TestGivingUp:
 
     def test_a_transport_that_cannot_send_ends_the_call_at_once(self, dial: Dial):
         bench = dial()
-        bench.call.fail("far.example has no address", now=0.1)
+        bench.call.unreachable(bench.hops[-1], "far.example has no address", now=0.1)
         bench.collect()
-        assert bench.happened == [TimedOut("no response", "far.example has no address")]
+        assert bench.happened == [Unreachable("far.example has no address")]
         assert bench.call.finished
 
     def test_a_transport_that_fails_later_is_left_to_the_timers(self, dial: Dial):
         bench = dial()
         bench.reply(100)
-        bench.call.fail("no route", now=0.1)
+        bench.call.unreachable(bench.hops[-1], "no route", now=0.1)
         assert bench.call.events() == []
 
     def test_before_the_start_nothing_is_sent(self, dial: Dial):

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner_sipbridge.sip.framing import Ping, StreamFramer
-from tuner_sipbridge.sip.message import Message
+from tuner_sipbridge.sip.framing import Frame, Ping, Pong, StreamFramer
 from tuner_sipbridge.sip.parser import Limits
 
 
@@ -24,13 +23,19 @@ def octets(
 
 
 def names(framer: StreamFramer, *pieces: bytes) -> list[str]:
-    """What came of the pieces: `ping`, or the method and body of a request."""
+    """What came of the pieces: `ping`, `pong`, or the method and body of a request."""
     frames = [frame for piece in pieces for frame in framer.receive(piece)]
-    return ["ping" if isinstance(frame, Ping) else told(frame) for frame in frames]
+    return [told(frame) for frame in frames]
 
 
-def told(message: Message) -> str:
-    return f"{message.cseq.method} {message.body.decode()}".strip()
+def told(frame: Frame) -> str:
+    match frame:
+        case Ping():
+            return "ping"
+        case Pong():
+            return "pong"
+        case _:
+            return f"{frame.cseq.method} {frame.body.decode()}".strip()
 
 
 def test_coalesced_messages_are_told_apart_by_content_length():
@@ -67,6 +72,21 @@ def test_a_double_line_break_between_messages_is_a_ping_and_a_single_one_nothing
     assert names(StreamFramer(), stream) == ["ping", "INFO", "BYE", "ping", "ping"]
 
 
+@pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
+def test_a_line_break_is_the_answer_to_our_ping_where_one_is_awaited(pieces: list[bytes]):
+    framer = StreamFramer()
+    framer.awaits_pong = True
+    assert names(framer, *pieces) == ["pong"]
+    assert not framer.awaits_pong
+    assert names(framer, b"\r\n\r\n", octets("BYE")) == ["ping", "BYE"]
+
+
+def test_a_message_may_overtake_the_answer_to_our_ping():
+    framer = StreamFramer()
+    framer.awaits_pong = True
+    assert names(framer, octets("INFO") + b"\r\n" + octets("BYE")) == ["INFO", "pong", "BYE"]
+
+
 @pytest.mark.parametrize(
     ("stream", "reason"),
     [
@@ -77,7 +97,8 @@ def test_a_double_line_break_between_messages_is_a_ping_and_a_single_one_nothing
         (octets(length="Content-Length: 70000"), "are allowed"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "Content-Length is missing"),
         (octets().replace(b"Call-ID: c1\r\n", b""), "Call-ID is missing"),
-        (b"\x16\x03\x01" + b"x" * 40000, "no empty line"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "begins with the octet 0x16"),
+        (b"INVITE " + b"x" * 40000, "no empty line"),
     ],
 )
 def test_what_is_no_message_breaks_the_stream_and_says_why(stream: bytes, reason: str):

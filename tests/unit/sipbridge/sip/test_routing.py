@@ -2,7 +2,7 @@ import pytest
 
 from tuner_sipbridge.sip.headers import Headers
 from tuner_sipbridge.sip.message import Request
-from tuner_sipbridge.sip.routing import address_of, next_hop, note_source
+from tuner_sipbridge.sip.routing import Hop, address_of, next_hop, note_source
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -25,31 +25,31 @@ def invite(*routes: str, via: str = "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK-1"
 
 
 def test_a_request_goes_to_its_uri():
-    assert next_hop(invite()) == ("far.example", 5070)
+    assert next_hop(invite()) == Hop("udp", "far.example", 5070)
 
 
 def test_a_loose_router_comes_first_also_in_a_comma_separated_route():
-    assert next_hop(invite("<sip:p1.example;lr>, <sip:p2.example;lr>")) == ("p1.example", 5060)
+    assert next_hop(invite("<sip:p1.example;lr>, <sip:p2.example;lr>")) == Hop("udp", "p1.example", 5060)
 
 
 def test_with_a_strict_router_the_request_uri_is_the_next_hop():
-    assert next_hop(invite("<sip:agent@behind.example>")) == ("far.example", 5070)
+    assert next_hop(invite("<sip:agent@behind.example>")) == Hop("udp", "far.example", 5070)
 
 
 def test_the_source_is_noted_when_rport_asks_for_it():
     request = invite(via="SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bK-1")
-    note_source(request, ("10.0.0.1", 6000))
+    note_source(request, Hop("udp", "10.0.0.1", 6000))
     assert request.via.response_address == ("10.0.0.1", 6000)
 
 
 def test_the_source_is_noted_when_it_is_not_what_via_says():
     request = invite(via="SIP/2.0/UDP private.example;branch=z9hG4bK-1")
-    note_source(request, ("192.0.2.7", 6000))
+    note_source(request, Hop("udp", "192.0.2.7", 6000))
     assert request.via.response_address == ("192.0.2.7", 5060)
 
 
 def test_the_other_hops_of_a_via_list_stay():
     request = invite(via="SIP/2.0/UDP p.example;branch=z9hG4bK-2, SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK-1")
-    note_source(request, ("192.0.2.7", 5060))
+    note_source(request, Hop("udp", "192.0.2.7", 5060))
     assert [via.host for via in request.vias] == ["p.example", "10.0.0.1"]
     assert request.vias[0].received == "192.0.2.7"

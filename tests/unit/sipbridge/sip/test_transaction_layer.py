@@ -1,6 +1,7 @@
 from tuner_sipbridge.sip.client_transaction import cancel_of
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.transaction_layer import (
     NoAck,
     NoResponse,
@@ -9,7 +10,7 @@ from tuner_sipbridge.sip.transaction_layer import (
     TransactionLayer,
 )
 
-PEER = ("192.0.2.1", 5099)
+PEER = Hop("udp", "192.0.2.1", 5099)
 
 
 def request(method: str, *, branch: str = "z9hG4bK-1", number: int = 1, tag: str = "a") -> Request:
@@ -28,14 +29,14 @@ def request(method: str, *, branch: str = "z9hG4bK-1", number: int = 1, tag: str
     return message
 
 
-def lines(layer: TransactionLayer) -> list[tuple[str, tuple[str, int]]]:
-    return [(message.start_line, address) for message, address in layer.outgoing()]
+def lines(layer: TransactionLayer) -> list[tuple[str, Hop]]:
+    return [(message.start_line, hop) for message, hop in layer.outgoing()]
 
 
 def test_a_request_goes_to_its_next_hop_and_its_response_finds_it():
     layer = TransactionLayer()
     layer.send(bye := request("BYE"), now=0.0)
-    assert lines(layer) == [("BYE sip:agent@far.example:5070 SIP/2.0", ("far.example", 5070))]
+    assert lines(layer) == [("BYE sip:agent@far.example:5070 SIP/2.0", Hop("udp", "far.example", 5070))]
     layer.receive(ok := response_to(bye, 200), now=0.1)
     assert layer.events() == [ResponseArrived(bye, ok)]
 

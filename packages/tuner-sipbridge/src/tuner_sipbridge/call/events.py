@@ -106,6 +106,13 @@ class TimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Closing: the INVITE could not be delivered: no connection, no name, a certificate that is not trusted."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class NegotiationFailed:
     """Closing: offer and answer have no codec, address or transport in common."""
 
@@ -149,10 +156,11 @@ CallEvent: TypeAlias = (
     | AuthenticationRefused
     | Cancelled
     | TimedOut
+    | Unreachable
     | NegotiationFailed
     | Ended
     | Incoming
 )
 
-CLOSING_EVENTS = (Rejected, AuthenticationRefused, Cancelled, TimedOut, NegotiationFailed, Ended)
+CLOSING_EVENTS = (Rejected, AuthenticationRefused, Cancelled, TimedOut, Unreachable, NegotiationFailed, Ended)
 """The kinds of event of which every call gives exactly one."""

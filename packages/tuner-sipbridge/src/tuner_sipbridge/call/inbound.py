@@ -27,7 +27,7 @@ from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
-from tuner_sipbridge.sip.routing import Address
+from tuner_sipbridge.sip.routing import Address, Hop, transport_in_via
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction_layer import RequestArrived, ResponseArrived, TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
@@ -60,7 +60,7 @@ class InboundCall:
         now: float,
         local: Address,
         ids: Ids,
-        source: Address | None = None,
+        source: Hop | None = None,
         challenger: Challenger | None = None,
         timers: Timers = DEFAULT_TIMERS,
     ) -> None:
@@ -71,7 +71,8 @@ class InboundCall:
             now: Unix time in seconds.
             local: host and port on which we are reached, for the Contact.
             ids: source of tags, branches and nonces.
-            source: where the datagram came from; received and rport of the Via are set from it (RFC 3581 §4).
+            source: where it came from; received and rport of the Via are set from it (RFC 3581 §4), and over its
+                transport the caller is asked to reach us.
             challenger: asks for credentials and verifies them; None lets everybody in.
             timers: the base values of RFC 3261 §17.
         """
@@ -80,13 +81,15 @@ class InboundCall:
         self._ids = ids
         self._timers = timers
         self._challenger = challenger
-        self._reach = Reach(local, invite.uri.user)
+        transport = source.transport if source else transport_in_via(invite.via.transport)
+        self._reach = Reach(local, invite.uri.user, transport, secure=invite.uri.scheme == "sips")
         # One tag for the call, challenges included: a repeat of a refusal must look like the first
         # (§8.2.6.2).
         self._tag = ids.tag()
         self._layer = TransactionLayer(timers)
         self._stage = _Stage.AT_THE_DOOR
         self._trying_at: float | None = None
+        self._challenged_until: float | None = None
         self._usage: InviteUsage | None = None
         self._told_answered = False
         self._events: list[CallEvent] = []
@@ -118,7 +121,7 @@ class InboundCall:
     @property
     def finished(self) -> bool:
         """True when the call is over and no transaction and no timer is left: forget the call."""
-        if self._stage is _Stage.UNDECIDED or not self._layer.idle:
+        if self._stage is _Stage.UNDECIDED or self._challenged_until is not None or not self._layer.idle:
             return False
         return self._usage is None or self._usage.settled
 
@@ -184,8 +187,20 @@ class InboundCall:
         else:
             self.reject(480, now=now)
 
-    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None:
-        """Take one message of this Call-ID; `source` is where the datagram came from."""
+    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
+        """The transport cannot reach a hop that `outgoing` named, or lost the connection to it.
+
+        Args:
+            hop: as `outgoing` gave it.
+            why: the cause in plain words.
+            now: Unix time in seconds.
+            again: the connection had carried messages before: what is unanswered goes once more, on a new one.
+        """
+        self._layer.unreachable(hop, why, now=now, again=again)
+        self._pump(now)
+
+    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
+        """Take one message of this Call-ID; `source` is where it came from."""
         self._layer.receive(message, now=now, source=source)
         self._pump(now)
 
@@ -194,6 +209,8 @@ class InboundCall:
         self._layer.handle_timer(now=now)
         if self._trying_at is not None and now >= self._trying_at:
             self._answer_invite(replies.Reply(100), now)
+        if self._challenged_until is not None and now >= self._challenged_until:
+            self._challenged_until = None
         if self._usage is not None:
             self._usage.handle_timer(now=now)
         self._pump(now)
@@ -201,11 +218,11 @@ class InboundCall:
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next, None when only a message can move the call."""
         usage = self._usage.next_deadline() if self._usage else None
-        deadlines = (self._layer.next_deadline(), self._trying_at, usage)
+        deadlines = (self._layer.next_deadline(), self._trying_at, self._challenged_until, usage)
         return min((at for at in deadlines if at is not None), default=None)
 
-    def outgoing(self) -> list[tuple[Message, Address]]:
-        """The messages to send, in order, each with host (name or address) and port; drained."""
+    def outgoing(self) -> list[tuple[Message, Hop]]:
+        """The messages to send, in order, each with where it goes; drained."""
         return self._layer.outgoing()
 
     def events(self) -> list[CallEvent]:
@@ -267,7 +284,11 @@ class InboundCall:
         admitted = admit(invite, self._challenger, nonce=self._ids.cnonce())
         if isinstance(admitted, replies.Reply):
             self._reply(admitted, invite, now)
+            # The nonce must be known when the credentials come: over TCP no timer of the transaction waits for them.
+            challenged = admitted.status in (401, 407)
+            self._challenged_until = now + self._timers.patience if challenged else None
             return
+        self._challenged_until = None
         self._offer = admitted.offer
         self._stage = _Stage.UNDECIDED
         self._trying_at = now + TRYING_AFTER_S

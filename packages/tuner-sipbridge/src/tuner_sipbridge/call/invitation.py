@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.requests import Reach, again
+from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.client_transaction import cancel_of
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request, Response
-from tuner_sipbridge.sip.routing import next_hop
+from tuner_sipbridge.sip.routing import hop_uri, transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
@@ -84,7 +85,7 @@ class Invitation:
         Credentials are not taken along: they were for another server.
         """
         contacts = sorted(response.contacts, key=_preference, reverse=True)
-        targets = [contact.uri.as_request_uri() for contact in contacts if contact.uri.is_sip]
+        targets = [contact.uri.as_request_uri() for contact in contacts if _is_spoken(contact.uri)]
         uri = next((uri for uri in targets if uri not in self._tried), None)
         if uri is None:
             return False
@@ -105,9 +106,10 @@ class Invitation:
     def _again(self, now: float, *, uri: Uri, credentials: Sequence[tuple[str, str]]) -> bool:
         if self._tries >= _MOST_TRIES:
             return False
+        hop = hop_uri(uri, self.request.routes)
         self.request = again(
             self.request,
-            via=self._reach.via(self._ids.branch()),
+            via=self._reach.via(self._ids.branch(), towards=hop),
             cseq=self.request.cseq.number + 1,
             uri=uri,
             credentials=credentials,
@@ -125,7 +127,15 @@ class Invitation:
             self._cancelled = True
             # A far end that ignores the CANCEL is not waited for longer than this (§9.1).
             self._abandon_at = now + self._timers.patience
-            self._layer.send(cancel_of(self.request), now=now, to=next_hop(self.request))
+            self._layer.send(cancel_of(self.request), now=now)
+
+
+def _is_spoken(uri: Uri) -> bool:
+    try:
+        transport_of(uri)
+    except LocalProtocolError:
+        return False
+    return True
 
 
 def _preference(contact: NameAddr) -> float:

@@ -15,6 +15,7 @@ from tuner_sipbridge.errors import NegotiationFailed
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Request, Response, response_to
+from tuner_sipbridge.sip.routing import hop_uri
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
@@ -139,7 +140,7 @@ class InviteUsage:
             return
         self._tries += 1
         self.dialog.local_cseq += 1
-        via = self._reach.via(self._ids.branch())
+        via = self._reach.via(self._ids.branch(), towards=hop_uri(request.uri, request.routes))
         self._layer.send(
             again(request, via=via, cseq=self.dialog.local_cseq, credentials=credentials), now=now
         )
@@ -230,7 +231,7 @@ class InviteUsage:
             self._events.append(Renegotiated(negotiated))
 
     def _send_bye(self, now: float) -> None:
-        via = self._reach.via(self._ids.branch())
+        via = self._reach.via(self._ids.branch(), towards=self.dialog.hop)
         bye = self.dialog.request("BYE", via=via, headers=[("User-Agent", PRODUCT)])
         self._layer.send(bye, now=now)
 

@@ -16,6 +16,7 @@ from tuner_sipbridge.call.events import (
     NegotiationFailed,
     Rejected,
     TimedOut,
+    Unreachable,
 )
 from tuner_sipbridge.call.ids import Credentials, Ids
 from tuner_sipbridge.call.invitation import Invitation
@@ -27,18 +28,19 @@ from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.routing import Address, next_hop
+from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction_layer import (
     LayerEvent,
     NoResponse,
+    NotSent,
     RequestArrived,
     ResponseArrived,
     TransactionLayer,
 )
 from tuner_sipbridge.sip.uri import Uri
 
-_CHECK = "check host, port and transport, and that a firewall lets UDP through"
+_CHECK = "check host, port and transport, and that a firewall lets it through"
 
 
 class OutboundCall:
@@ -62,12 +64,13 @@ class OutboundCall:
         ring_timeout_s: float = 60.0,
         timers: Timers = DEFAULT_TIMERS,
         route: Sequence[Uri] = (),
+        transport: Transport = "udp",
     ) -> None:
         """Prepare the call; nothing is sent before `start`.
 
         Args:
             target: whom to call; Request-URI and To.
-            local: host and port on which we are reached, for Via and Contact.
+            local: host and port on which we are reached, for Via and Contact; what a NAT shows for them.
             offer: our session description.
             sip_call_id: Call-ID of every message of the call.
             from_uri: who calls.
@@ -77,6 +80,7 @@ class OutboundCall:
             ring_timeout_s: how long after `start` to wait for the answer.
             timers: the base values of RFC 3261 §17.
             route: an outbound proxy, or more than one, as a preloaded route set (RFC 3261 §8.1.2).
+            transport: what the call goes by, where the URI of a next hop names none.
 
         Raises:
             LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break, the
@@ -88,7 +92,7 @@ class OutboundCall:
         self._ids = ids
         self._timers = timers
         self._ring_timeout_s = ring_timeout_s
-        self._reach = Reach(local, from_uri.user)
+        self._reach = Reach(local, from_uri.user, transport, secure=target.scheme == "sips")
         self._authentication = Authentication(credentials, ids)
         self._layer = TransactionLayer(timers)
         invite = first_invite(
@@ -139,17 +143,22 @@ class OutboundCall:
             self._close(Cancelled(why))
             self._invitation.give_up(now=now)
 
-    def fail(self, why: str, *, now: float) -> None:
-        """The INVITE cannot be sent, as the transport says (RFC 3261 §8.1.3.1): no waiting for Timer B.
+    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
+        """The transport cannot reach a hop that `outgoing` named, or lost the connection to it.
 
-        Does nothing once the far end was heard of: what is lost then is repeated.
+        An INVITE that nobody answered yet fails at once (RFC 3261 §8.1.3.1), with no waiting for Timer B.
+
+        Args:
+            hop: as `outgoing` gave it.
+            why: the cause in plain words.
+            now: Unix time in seconds.
+            again: the connection had carried messages before: what is unanswered goes once more, on a new one.
         """
-        if not self._closed and self._standing is None and not self._invitation.heard:
-            self._close(TimedOut("no response", why))
-            self._layer.abandon(self._invitation.request, now=now)
+        self._layer.unreachable(hop, why, now=now, again=again)
+        self._pump(now)
 
-    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None:
-        """Take one message of this Call-ID; `source` is where the datagram came from."""
+    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
+        """Take one message of this Call-ID; `source` is where it came from."""
         self._layer.receive(message, now=now, source=source)
         self._pump(now)
 
@@ -169,8 +178,8 @@ class OutboundCall:
         deadlines += [self._layer.next_deadline(), self._invitation.next_deadline()]
         return min((at for at in deadlines if at is not None), default=None)
 
-    def outgoing(self) -> list[tuple[Message, Address]]:
-        """The messages to send, in order, each with host (name or address) and port; drained."""
+    def outgoing(self) -> list[tuple[Message, Hop]]:
+        """The messages to send, in order, each with where it goes; drained."""
         return self._layer.outgoing()
 
     def events(self) -> list[CallEvent]:
@@ -197,6 +206,8 @@ class OutboundCall:
                 usage.take_response(event.request, event.response, now=now)
         elif isinstance(event, NoResponse) and event.request is self._invitation.request:
             self._close(TimedOut("no response", f"no response came in {self._timers.b:g} s; {_CHECK}"))
+        elif isinstance(event, NotSent) and event.request is self._invitation.request:
+            self._close(Unreachable(event.why))
 
     def _take_request(self, request: Request, now: float) -> None:
         tag = request.from_.tag or ""
@@ -246,7 +257,7 @@ class OutboundCall:
         """Acknowledge a 2xx each time it comes (§13.2.2.4); the first dialog stands, forks are hung up."""
         tag = response.to.tag or ""
         if tag in self._acks:
-            self._layer.send_alone(self._acks[tag], next_hop(self._acks[tag]))
+            self._layer.send_alone(self._acks[tag])
             return
         usage = self._usages[tag] = self._acknowledge(response)
         if self._closed or self._standing is not None:
@@ -267,12 +278,12 @@ class OutboundCall:
         dialog = Dialog.of_caller(invite, response)
         ack = dialog.request(
             "ACK",
-            via=self._reach.via(self._ids.branch()),
+            via=self._reach.via(self._ids.branch(), towards=dialog.hop),
             cseq=invite.cseq.number,
             headers=credentials_in(invite),
         )
         self._acks[response.to.tag or ""] = ack
-        self._layer.send_alone(ack, next_hop(ack))
+        self._layer.send_alone(ack)
         return InviteUsage(
             dialog,
             self._layer,

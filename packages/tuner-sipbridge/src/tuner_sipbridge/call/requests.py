@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner_sipbridge.errors import LocalProtocolError
+from tuner_sipbridge.sip.grammar import Params
 from tuner_sipbridge.sip.headers import Headers, NameAddr, Via
 from tuner_sipbridge.sip.message import Request
-from tuner_sipbridge.sip.routing import Address
+from tuner_sipbridge.sip.routing import Address, Transport, hop_uri, transport_of
 from tuner_sipbridge.sip.uri import Uri
 
 PRODUCT = "tuner-sipbridge"
@@ -43,23 +44,54 @@ class Reach:
     """Where a user agent is reached: what it writes into Via and Contact.
 
     Attributes:
-        address: host and port of its socket.
+        address: host and port of its sockets, or those that a NAT shows for them.
         user: user part of the Contact.
+        transport: what requests go by whose next hop names no transport, and how we want to be reached.
+        secure: the dialog is one of sips URIs: everything of it goes over TLS, and the Contact is a sips URI
+            (RFC 3261 §8.1.1.8, §26.2.2).
     """
 
     address: Address
     user: str | None
+    transport: Transport = "udp"
+    secure: bool = False
 
-    def via(self, branch: str) -> Via:
-        """A Via of ours; `rport` asks for responses to come back the way the request went (RFC 3581)."""
+    def via(self, branch: str, *, towards: Uri) -> Via:
+        """A Via of ours, with the transport that the request goes by.
+
+        `rport` asks for responses to come back the way the request went (RFC 3581), and `alias` for requests to
+        come on the same connection, which behind NAT or over TLS is the only way to us (RFC 5923 §4).
+
+        Args:
+            branch: identifies the transaction.
+            towards: the URI of the next hop.
+        """
         host, port = self.address
-        return Via("UDP", host, port, (("rport", None), ("branch", branch)))
+        transport = self._towards(towards)
+        alias: Params = () if transport == "udp" else (("alias", None),)
+        return Via(transport.upper(), host, port, (("rport", None), ("branch", branch), *alias))
 
     @property
     def contact(self) -> tuple[str, str]:
         """The Contact header."""
         host, port = self.address
-        return "Contact", str(NameAddr(Uri(user=self.user, host=host, port=port)))
+        if self.secure:
+            return "Contact", str(NameAddr(Uri("sips", user=self.user, host=host, port=port)))
+        params: Params = () if self.transport == "udp" else (("transport", self.transport),)
+        return "Contact", str(NameAddr(Uri(user=self.user, host=host, port=port, params=params)))
+
+    def _towards(self, uri: Uri) -> Transport:
+        """The transport that a URI names, else that of the call.
+
+        RFC 3263 §4.1 has UDP for a URI that names none. A peer that was reached over a stream and does not name
+        it in its Contact is far more often reached over that stream again than over UDP.
+        """
+        if self.secure:
+            return "tls"
+        try:
+            return (transport_of(uri) if uri.is_sip else None) or self.transport
+        except LocalProtocolError:
+            return self.transport
 
 
 def check_headers(headers: Sequence[tuple[str, str]]) -> None:
@@ -98,7 +130,8 @@ def first_invite(
     route: Sequence[Uri],
 ) -> Request:
     """The INVITE that begins a call (RFC 3261 §8.1.1, §13.2.1)."""
-    fields = Headers([("Via", str(reach.via(branch)))])
+    hop = hop_uri(target, [NameAddr(proxy) for proxy in route])
+    fields = Headers([("Via", str(reach.via(branch, towards=hop)))])
     for proxy in route:
         fields.add("Route", str(NameAddr(proxy)))
     fields.add("Max-Forwards", "70")

@@ -6,15 +6,26 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from tuner_sipbridge.agents.faults import Fault
 from tuner_sipbridge.agents.reference import load_agent
-from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.answerer import Answerer, Serve
 from tuner_sipbridge.cli.exits import errors_as_exit_codes
+from tuner_sipbridge.cli.transport_options import (
+    AnswerTransport,
+    PublicAddress,
+    TlsCallersCa,
+    TlsCert,
+    TlsKey,
+    TransportName,
+)
+from tuner_sipbridge.net.tls import TlsSettings
 
 
 class AgentName(StrEnum):
@@ -36,7 +47,17 @@ class Pick(StrEnum):
 def answer(
     agent: Annotated[AgentName, typer.Option(help="Who answers.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="UDP port; 0 takes a free one.")] = 5060,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="SIP port; 0 takes a free one, none given is 5060, for TLS 5061."
+        ),
+    ] = None,
+    transport: AnswerTransport = TransportName.udp,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCallersCa = None,
+    public_address: PublicAddress = None,
     username: Annotated[
         str | None,
         typer.Option(
@@ -65,23 +86,24 @@ def answer(
         typer.echo("error: --username and --password go together", err=True)
         raise typer.Exit(2)
     with errors_as_exit_codes():
-        asyncio.run(_answer(agent, host, port, username, password, pick, fault))
+        answerer = partial(
+            Answerer,
+            host=host,
+            port=(5061 if transport is TransportName.tls else 5060) if port is None else port,
+            transport=transport.value,
+            tls=TlsSettings(ca_file=tls_ca, certificate=tls_cert, key=tls_key),
+            public_address=public_address,
+            username=username,
+            password=password,
+            pick=pick.value,
+        )
+        asyncio.run(_answer(agent, fault, answerer))
 
 
-async def _answer(
-    name: AgentName,
-    host: str,
-    port: int,
-    username: str | None,
-    password: str | None,
-    pick: Pick,
-    fault: Fault | None,
-) -> None:
+async def _answer(name: AgentName, fault: Fault | None, answerer_of: Callable[[Serve], Answerer]) -> None:
     agent = await load_agent(name.value, fault=fault)
-    answerer = Answerer(agent, host=host, port=port, username=username, password=password, pick=pick.value)
-    async with answerer:
-        at, on = answerer.local
-        typer.echo(f"Answering as {name.value} at sip:agent@{at}:{on}")
+    async with answerer_of(agent) as answerer:
+        typer.echo(f"Answering as {name.value} at {answerer.uri}")
         await _interrupted()
 
 

@@ -17,6 +17,17 @@ from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
 from tuner_sipbridge.cli.options import Pcap
 from tuner_sipbridge.cli.trace import write_pcap
+from tuner_sipbridge.cli.transport_options import (
+    DialTransport,
+    Insecure,
+    PublicAddress,
+    TlsCa,
+    TlsCert,
+    TlsKey,
+    TlsPin,
+    TransportName,
+    tls_settings,
+)
 from tuner_sipbridge.dialer.dialer import Dialer, dialable
 from tuner_sipbridge.link import LinkDesk
 from tuner_sipbridge.report.collect import report_on
@@ -61,6 +72,13 @@ def dial(
     ring_timeout: Annotated[
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
+    transport: DialTransport = TransportName.udp,
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_pin: TlsPin = None,
+    insecure: Insecure = False,
+    public_address: PublicAddress = None,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -76,7 +94,13 @@ def dial(
         played = Scenario.load(scenario)
         target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
         plan = BatchPlan.of([target], [(played, 1)], name=played.name)
-        dialer = Dialer(username=username, password=password)
+        dialer = Dialer(
+            username=username,
+            password=password,
+            transport=transport.value,
+            tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
+            public_address=public_address,
+        )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
         )
@@ -88,6 +112,13 @@ def run(
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Calls standing at the same time; the plan's by default.")
     ] = None,
+    transport: DialTransport = TransportName.udp,
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_pin: TlsPin = None,
+    insecure: Insecure = False,
+    public_address: PublicAddress = None,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -100,7 +131,12 @@ def run(
     """
     with errors_as_exit_codes():
         plan = BatchPlan.load(plan_file)
-        dialer = Dialer(at_once=min(at_once or plan.at_once, len(plan.calls)))
+        dialer = Dialer(
+            at_once=min(at_once or plan.at_once, len(plan.calls)),
+            transport=transport.value,
+            tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
+            public_address=public_address,
+        )
         batch = asyncio.run(_run(plan, dialer, at_once, tuner, link_wait, out, as_json=as_json))
         _finish(batch, out, pcap, as_json=as_json)
 

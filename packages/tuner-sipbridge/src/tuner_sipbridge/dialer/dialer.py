@@ -22,8 +22,10 @@ from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
 from tuner_sipbridge.net.media_engine import PyMediaEngine
-from tuner_sipbridge.net.udp import Address, local_address_towards, resolve
+from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.net.udp import Address, local_address_towards, read_public_address, resolve
 from tuner_sipbridge.sdp.negotiation import make_offer
+from tuner_sipbridge.sip.routing import Transport, address_of, transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
 
@@ -84,6 +86,9 @@ class Dialer:
         host: str | None = None,
         port: int = 0,
         from_user: str = "tuner",
+        transport: Transport = "udp",
+        tls: TlsSettings | None = None,
+        public_address: str | None = None,
         at_once: int = 1,
         engine: MediaEngine | None = None,
         speech: SpeechSource | None = None,
@@ -97,6 +102,11 @@ class Dialer:
             host: local address to send from; the interface towards each target when not given.
             port: local SIP port, 0 for any.
             from_user: user part of the From URI.
+            transport: what carries SIP to URIs that name no transport themselves. Requests that are too long for
+                UDP go over TCP in any case (RFC 3261 §18.1.1).
+            tls: certificates, and whom to trust; by default the system's CAs.
+            public_address: host, or host and port, that a NAT shows for this machine; it stands in Via, Contact and
+                SDP. The ports of the media must be the same on both sides of the NAT.
             at_once: calls that will stand at the same time; refused at the start when the system allows fewer sockets.
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
@@ -104,6 +114,9 @@ class Dialer:
         """
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
+        self._transport: Transport = transport
+        self._tls = tls or TlsSettings()
+        self._public = None if public_address is None else read_public_address(public_address)
         self._engine, self._speech, self._timers = engine, speech, timers
         self._at_once = at_once
         self._own_engine: PyMediaEngine | None = None
@@ -115,8 +128,11 @@ class Dialer:
         """Start the media engine.
 
         Raises:
+            LocalProtocolError: a file of the TLS settings cannot be used.
             MediaError: the worker does not start, or the system allows fewer sockets than calls.
         """
+        if self._tls != TlsSettings():
+            self._tls.client_context()
         if self._engine is None:
             self._own_engine = PyMediaEngine(streams=self._at_once)
             self._engine = await self._own_engine.__aenter__()
@@ -153,7 +169,7 @@ class Dialer:
             headers: further headers of the INVITE, kept on the authenticated retry.
 
         Raises:
-            CallError: rejected, timed out, credentials refused, or no codec in common.
+            CallError: rejected, timed out, not reached, credentials refused, or no codec in common.
             NetworkError: the host is unknown or there is no route to it.
             LocalProtocolError: the URI or a header is not one.
         """
@@ -252,17 +268,18 @@ class Dialer:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
         uri = dialable(target)
-        driver = await self._driver_towards(await resolve(uri.host, uri.port or 5060))
-        host, port = driver.local
+        transport = transport_of(uri) or self._transport
+        driver = await self._driver_towards(await resolve(*address_of(uri, tls=transport == "tls")))
+        host, port = self._shown(driver.local)
         call_id = sip_call_id or new_sip_call_id()
         correlation = correlation_id or new_correlation_id()
         own = [("X-Correlation-Id", correlation), ("X-CID", call_id), *(headers or {}).items()]
-        stream = await self._engine.open(host=host)
+        stream = await self._engine.open(host=driver.local[0])
         try:
             machine = OutboundCall(
                 uri,
                 local=(host, port),
-                offer=make_offer(*stream.local, session_id=self._ids.session_id()),
+                offer=make_offer(self._shown(stream.local)[0], stream.local[1], self._ids.session_id()),
                 sip_call_id=call_id,
                 from_uri=Uri(scheme="sip", user=self._from_user, host=host, port=port),
                 ids=self._ids,
@@ -270,6 +287,7 @@ class Dialer:
                 credentials=credentials,
                 ring_timeout_s=ring_timeout,
                 timers=self._timers,
+                transport=transport,
             )
         except BaseException:
             await stream.close()
@@ -282,10 +300,17 @@ class Dialer:
         host = self._host or local_address_towards(remote)
         async with self._driver_lock:
             if host not in self._drivers:
-                driver = SipDriver()
+                driver = SipDriver(tls=self._tls)
                 await driver.open(host=host, port=self._port)
                 self._drivers[host] = driver
             return self._drivers[host]
+
+    def _shown(self, local: Address) -> Address:
+        """The address under which the far end reaches a socket of ours."""
+        if self._public is None:
+            return local
+        host, port = self._public
+        return host, port or local[1]
 
 
 def dialable(target: str) -> Uri:
@@ -295,10 +320,7 @@ def dialable(target: str) -> Uri:
         LocalProtocolError: it is none, or asks for a transport that the dialer does not speak.
     """
     uri = Uri.parse(target, error=LocalProtocolError)
-    if uri.scheme != "sip" or (uri.transport or "udp") != "udp":
-        raise LocalProtocolError(
-            f"{uri.scheme} URI: the dialer speaks SIP over UDP, to URIs that begin with sip: and name no other"
-        )
+    transport_of(uri)
     return uri
 
 

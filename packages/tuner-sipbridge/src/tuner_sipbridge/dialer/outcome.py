@@ -11,6 +11,7 @@ from tuner_sipbridge.errors import (
     CallError,
     CallRejected,
     CallTimedOut,
+    CallUnreachable,
     NegotiationFailed,
 )
 
@@ -64,6 +65,8 @@ def outcome_of(closing: signalling.CallEvent | None, *, completed: bool, gave_up
             return Outcome(_class_of_status(status), text)
         case signalling.AuthenticationRefused(text=text) | signalling.NegotiationFailed(text=text):
             return Outcome("client_error", text)
+        case signalling.Unreachable(text=text):
+            return Outcome("upstream_error", text)
         case signalling.TimedOut(stage="ringing", text=text):
             return Outcome(
                 "agent_error", text or "nobody picked up within the ring time-out; CANCEL was sent"
@@ -88,6 +91,8 @@ def error_of(closing: signalling.CallEvent, *, sip_call_id: str) -> CallError:
             return CallRejected(status, reason, message=words, sip_call_id=sip_call_id)
         case signalling.TimedOut(stage=stage):
             return CallTimedOut(stage, words, sip_call_id=sip_call_id)
+        case signalling.Unreachable():
+            return CallUnreachable(words, sip_call_id=sip_call_id)
         case signalling.NegotiationFailed():
             return NegotiationFailed(words, sip_call_id=sip_call_id)
         case _:

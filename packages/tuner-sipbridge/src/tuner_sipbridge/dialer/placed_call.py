@@ -19,9 +19,9 @@ from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.driver import Leg, SipDriver
 from tuner_sipbridge.net.negotiated_media import parameters_of
-from tuner_sipbridge.net.udp import Address
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.message import Message, Response
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.trace import Trace
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
@@ -134,11 +134,18 @@ class PlacedCall:
             return Outcome("indeterminate", str(self._media_error))
         return outcome_of(self._closing, completed=completed, gave_up=why)
 
-    def on_message(self, message: Message, peer: Address, *, sent: bool, now: float) -> None:
+    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Note a message of the leg; what is secret in it is removed."""
         kind = "sip.sent" if sent else "sip.received"
-        peer_text = f"{peer[0]}:{peer[1]}"
-        self.trace.note(kind, at=now, summary=message.start_line, message=message.redacted(), peer=peer_text)
+        host, port = peer.flow or peer.address
+        self.trace.note(
+            kind,
+            at=now,
+            summary=message.start_line,
+            message=message.redacted(),
+            peer=f"{host}:{port}",
+            transport=peer.transport,
+        )
         if isinstance(message, Response) and message.cseq.method == "BYE" and message.status >= 200:
             self._goodbye.set()
 
@@ -170,6 +177,8 @@ class PlacedCall:
                 self.trace.note("call.cancelled", at=now, why=why)
             case signalling.TimedOut(stage=stage):
                 self.trace.note("call.timed_out", at=now, stage=stage)
+            case signalling.Unreachable(text=text):
+                self.trace.note("call.unreachable", at=now, why=text)
             case signalling.NegotiationFailed(text=text):
                 self.trace.note("call.ended", at=now, by="network", reason=text)
             case signalling.Ended(by=by, reason=reason):

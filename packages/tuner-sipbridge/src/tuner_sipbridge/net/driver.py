@@ -1,24 +1,23 @@
-"""Runs call machines on a UDP socket: feeds them datagrams and the clock, sends what they give out.
+"""Runs call machines on sockets: feeds them messages and the clock, sends what they give out.
 
-The machines are pure and hold all the rules; this file only moves bytes, arms timers and tells what happened.
+The machines are pure and hold all the rules; this file only moves messages, arms timers and tells what happened.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tuner_sipbridge.call.events import CallEvent
-from tuner_sipbridge.call.outbound import OutboundCall
-from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
 from tuner_sipbridge.net import clock
+from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
-from tuner_sipbridge.net.udp import Address, UdpEndpoint, resolve
-from tuner_sipbridge.sip.message import Message, Request, response_to
-from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.net.transports import UDP_AND_TCP, Transports
+from tuner_sipbridge.sip.message import Message, Request, Response, response_to
+from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
@@ -30,10 +29,11 @@ class CallMachine(Protocol):
     def sip_call_id(self) -> str: ...  # noqa: D102
     @property
     def finished(self) -> bool: ...  # noqa: D102
-    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None: ...  # noqa: D102
+    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None: ...  # noqa: D102
+    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None: ...  # noqa: D102
     def handle_timer(self, *, now: float) -> None: ...  # noqa: D102
     def next_deadline(self) -> float | None: ...  # noqa: D102
-    def outgoing(self) -> list[tuple[Message, Address]]: ...  # noqa: D102
+    def outgoing(self) -> list[tuple[Message, Hop]]: ...  # noqa: D102
     def events(self) -> list[CallEvent]: ...  # noqa: D102
 
 
@@ -44,7 +44,7 @@ class CallObserver(Protocol):
         """Something happened to the call; `now` is Unix time in seconds."""
         ...
 
-    def on_message(self, message: Message, peer: Address, *, sent: bool, now: float) -> None:
+    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """A message of the call was sent or received."""
         ...
 
@@ -63,20 +63,16 @@ class Leg:
         step(now)
         self._drain(now)
 
-    def receive(self, message: Message, source: Address) -> None:
+    def receive(self, message: Message, source: Hop) -> None:
         """Hand a message to the machine."""
         now = clock.now()
         self._observer.on_message(message, source, sent=False, now=now)
         self.machine.receive(message, now=now, source=source)
         self._drain(now)
 
-    def fail(self, why: str) -> bool:
-        """Tell the machine that a message cannot be sent; False when it leaves that to its timers."""
-        machine = self.machine
-        if not isinstance(machine, OutboundCall):
-            return False
-        self.act(lambda now: machine.fail(why, now=now))
-        return True
+    def unreachable(self, hop: Hop, why: str, *, again: bool) -> None:
+        """Tell the machine that a hop cannot be reached, or that the connection to it is lost."""
+        self.act(lambda now: self.machine.unreachable(hop, why, now=now, again=again))
 
     def abandon(self) -> None:
         """Stop running the machine without another word to the peer."""
@@ -105,39 +101,54 @@ class Leg:
         self.machine.handle_timer(now=now)
 
 
-StrayHandler = Callable[[Request, Address], None]
+StrayHandler = Callable[[Request, Hop], None]
 
 
 class SipDriver:
-    """Call machines by Call-ID on one UDP socket."""
+    """Call machines by Call-ID on the sockets of one address."""
 
-    def __init__(self, *, on_stray_request: StrayHandler | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        on_stray_request: StrayHandler | None = None,
+        tls: TlsSettings = TlsSettings(),
+        limits: StreamLimits = StreamLimits(),
+    ) -> None:
         """Prepare.
 
         Args:
             on_stray_request: takes requests of unknown Call-IDs; by default they get 481 (RFC 3261 §12.2.2).
+            tls: certificates, and whom to trust.
+            limits: bounds on connections.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
         self._legs: dict[str, Leg] = {}
-        self._endpoint: UdpEndpoint | None = None
-        self._sending: set[asyncio.Task[None]] = set()
-        self.malformed = 0
-        """Datagrams that were no SIP message."""
+        self._transports = Transports(
+            receive=self._on_message,
+            unreachable=self._on_unreachable,
+            is_live=self._legs.__contains__,
+            tls=tls,
+            limits=limits,
+        )
 
-    async def open(self, *, host: str, port: int = 0) -> None:
-        """Bind the socket.
+    async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
+        """Bind the sockets, all at one port.
 
         Raises:
             NetworkError: the address cannot be bound.
+            LocalProtocolError: TLS without a usable certificate.
         """
-        self._endpoint = await UdpEndpoint.open(self._on_datagram, host=host, port=port)
+        await self._transports.open(host=host, port=port, listen=listen)
 
     @property
     def local(self) -> Address:
-        """Address and port the socket is bound to."""
-        if self._endpoint is None:
-            raise NetworkError("the SIP socket is not open")
-        return self._endpoint.local
+        """Address and port the sockets are bound to."""
+        return self._transports.local
+
+    @property
+    def malformed(self) -> int:
+        """Datagrams that were no SIP message."""
+        return self._transports.malformed
 
     def add(self, machine: CallMachine, observer: CallObserver) -> Leg:
         """Run a machine from now on; a machine with the same Call-ID is replaced."""
@@ -151,60 +162,33 @@ class SipDriver:
         if self._legs.get(leg.machine.sip_call_id) is leg:
             del self._legs[leg.machine.sip_call_id]
 
-    def send(self, message: Message, destination: Address) -> None:
+    def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address."""
-        data = message.to_bytes()
-        if _is_address(destination[0]):
-            self._send_bytes(data, destination)
-            return
-        task = asyncio.get_running_loop().create_task(self._resolve_and_send(message, data, destination))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._transports.send(message, hop)
+
+    def reply(self, request: Request, response: Response, source: Hop) -> None:
+        """Send a response to a stray request, outside any transaction, back the way the request came."""
+        self._transports.send(response, way_back(request, source))
 
     def close(self) -> None:
         """Give up all legs and free the port."""
         for leg in list(self._legs.values()):
             self.forget(leg)
-        for task in self._sending:
-            task.cancel()
-        if self._endpoint is not None:
-            self._endpoint.close()
+        self._transports.close()
 
-    async def _resolve_and_send(self, message: Message, data: bytes, destination: Address) -> None:
-        try:
-            self._send_bytes(data, await resolve(*destination))
-        except NetworkError as error:
-            leg = self._legs.get(message.call_id)
-            if leg is None or not leg.fail(str(error)):
-                logger.warning("%s", error)
-
-    def _send_bytes(self, data: bytes, destination: Address) -> None:
-        if self._endpoint is not None:
-            self._endpoint.send(data, destination)
-
-    def _on_datagram(self, data: bytes, source: Address) -> None:
-        if not data.strip(b"\r\n\x00 "):
-            return  # a keep-alive (RFC 5626 §3.5.1, and the habits of NAT boxes)
-        try:
-            message = parse_datagram(data)
-            leg = self._legs.get(message.call_id)
-        except RemoteProtocolError as error:
-            self.malformed += 1
-            logger.info("dropped a datagram from %s:%d: %s", *source, error)
-            return
+    def _on_message(self, message: Message, source: Hop) -> None:
+        leg = self._legs.get(message.call_id)
         if leg is not None:
             leg.receive(message, source)
         elif isinstance(message, Request):
+            note_source(message, source)
             self._on_stray_request(message, source)
 
-    def _refuse_stray(self, request: Request, source: Address) -> None:
+    def _on_unreachable(self, hop: Hop, why: str, again: bool) -> None:
+        logger.info("%s", why)
+        for leg in list(self._legs.values()):
+            leg.unreachable(hop, why, again=again)
+
+    def _refuse_stray(self, request: Request, source: Hop) -> None:
         if request.method != "ACK":
-            self.send(response_to(request, 481, to_tag=RandomIds().tag()), source)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
+            self.reply(request, response_to(request, 481, to_tag=RandomIds().tag()), source)

@@ -19,7 +19,7 @@ class Rung:
         label: method, or status and reason phrase.
         about: method that a response answers, `retransmission`, or what the media was.
         tone: `request`, `provisional`, `success`, `challenge`, `failure`, `media` or `note`.
-        peer: far end of the message.
+        peer: far end of the message, and what carried it.
         message: the whole message with credentials removed, empty when there is none.
     """
 
@@ -58,6 +58,8 @@ def _rung(event: TraceEvent, after_s: float, seen: set[str]) -> Rung | None:
             return Rung("note", after_s, "cancelled", str(fields.get("why", "")))
         case "call.timed_out":
             return Rung("note", after_s, "timed out", str(fields.get("stage", "")), tone="failure")
+        case "call.unreachable":
+            return Rung("note", after_s, "unreachable", str(fields.get("why", "")), tone="failure")
         case "caller.gave_up":
             return Rung("note", after_s, "the caller gave up", str(fields.get("why", "")), tone="failure")
         case _:
@@ -76,7 +78,13 @@ def _message(event: TraceEvent, after_s: float, seen: set[str]) -> Rung:
     else:
         label, about, tone = words[0], "", "request"
     about = "retransmission" if again else about
-    return Rung(way, after_s, label, about, tone, str(event.fields.get("peer", "")), text)
+    return Rung(way, after_s, label, about, tone, _peer(event), text)
+
+
+def _peer(event: TraceEvent) -> str:
+    """The far end and the transport to it; traces of old runs name none."""
+    transport = str(event.fields.get("transport", ""))
+    return f"{event.fields.get('peer', '')}{' over ' + transport.upper() if transport else ''}"
 
 
 def _tone(status: str) -> str:

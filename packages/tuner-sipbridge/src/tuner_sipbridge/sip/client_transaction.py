@@ -25,6 +25,11 @@ class ClientTransaction(Transaction):
         """Take a response that belongs to this transaction (RFC 3261 §17.1.3)."""
         self._step(kind_of_response(response.status), response, now)
 
+    @property
+    def unheard(self) -> bool:
+        """True while no response at all came."""
+        return self.state is self.FIRST
+
 
 class InviteClient(ClientTransaction):
     """INVITE client transaction (RFC 3261 §17.1.1, RFC 6026 §7.2).

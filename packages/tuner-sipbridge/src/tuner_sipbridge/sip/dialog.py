@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tuner_sipbridge.sip.headers import Headers, NameAddr, Via
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.routing import is_loose
+from tuner_sipbridge.sip.routing import hop_uri, is_loose
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -59,6 +59,11 @@ class Dialog:
             local_cseq=0,
             remote_cseq=invite.cseq.number,
         )
+
+    @property
+    def hop(self) -> Uri:
+        """The URI that says where requests within the dialog are sent."""
+        return hop_uri(*self._path())
 
     @property
     def local_tag(self) -> str:

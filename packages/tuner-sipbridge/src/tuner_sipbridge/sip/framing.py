@@ -34,7 +34,20 @@ class Ping:
         return "Ping()"
 
 
-Frame: TypeAlias = Message | Ping
+class Pong:
+    """The far end answered our keep-alive."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pong)
+
+    def __hash__(self) -> int:
+        return hash(Pong)
+
+    def __repr__(self) -> str:
+        return "Pong()"
+
+
+Frame: TypeAlias = Message | Ping | Pong
 
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -59,6 +72,8 @@ class StreamFramer:
         self._searched = 0
         self.broken: str | None = None
         """Why nothing more can be read, in plain words; None while the stream is sound."""
+        self.awaits_pong = False
+        """Set by whoever sent a `PING`: the next line break between messages is its answer, then it is reset."""
 
     @property
     def midway(self) -> bool:
@@ -82,8 +97,8 @@ class StreamFramer:
         return frames
 
     def _next(self) -> Frame | None:
-        if self._skip_line_breaks():
-            return Ping()
+        if (keep_alive := self._skip_line_breaks()) is not None:
+            return keep_alive
         length = self._length_of_first()
         if length is None or len(self._waiting) < length:
             return None
@@ -92,23 +107,30 @@ class StreamFramer:
         self._searched = 0
         return parse_datagram(octets, self._limits)
 
-    def _skip_line_breaks(self) -> bool:
-        """Drop line breaks before a message; True for a ping. What may still become one is left."""
+    def _skip_line_breaks(self) -> Ping | Pong | None:
+        """Drop line breaks before a message, and tell those that are a keep-alive. What may become one is left."""
         waiting = self._waiting
         while waiting.startswith((b"\r", b"\n")):
+            if self.awaits_pong and waiting.startswith(PONG):
+                del waiting[: len(PONG)]
+                self.awaits_pong = False
+                return Pong()
             if waiting.startswith(PING):
                 del waiting[: len(PING)]
-                return True
+                return Ping()
             if PING.startswith(waiting):
-                return False
+                return None
             del waiting[:1]
-        return False
+        return None
 
     def _length_of_first(self) -> int | None:
         """Octets of the first message, None while its head is not complete."""
         waiting, most = self._waiting, self._limits.head_octets
-        if waiting.startswith((b"\r", b"\n")):
+        if not waiting or waiting.startswith((b"\r", b"\n")):
             return None
+        if not chr(waiting[0]).isascii() or not chr(waiting[0]).isprintable():
+            # TLS where none is spoken, above all: no more of it need be waited for.
+            raise RemoteProtocolError(f"no SIP message begins with the octet 0x{waiting[0]:02x}")
         end = _END_OF_HEAD.search(waiting, self._searched, most)
         if end is None:
             if len(waiting) >= most:

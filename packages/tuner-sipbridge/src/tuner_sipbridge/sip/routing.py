@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
 
+from tuner_sipbridge.errors import LocalProtocolError
+from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.uri import Uri
 
 Address: TypeAlias = tuple[str, int]
 """Host (name or address) and port."""
+Transport: TypeAlias = Literal["udp", "tcp", "tls"]
+"""The transports that are spoken, as a URI's `transport` parameter names them."""
+
+_MOST_OCTETS_OVER_UDP = 1300
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One end of a message's way: where it goes, or where it came from.
+
+    Attributes:
+        transport: what carries it.
+        host: name or address, IPv6 without brackets.
+        port: 1 to 65535.
+        flow: over TCP and TLS, the far address of the connection to use as long as it stands; `host` and `port`
+            are connected to when it is gone (RFC 3261 §18.2.2, RFC 5923).
+        name: whom the far end's certificate must name, `host` when None: an address that was looked up for a
+            name must still prove that name (RFC 5922 §4).
+    """
+
+    transport: Transport
+    host: str
+    port: int
+    flow: Address | None = None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.transport} {bracketed(self.host)}:{self.port}"
+
+    @property
+    def address(self) -> Address:
+        """Host and port."""
+        return self.host, self.port
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a connection carries it: TCP and TLS."""
+        return self.transport != "udp"
 
 
 def is_loose(route: NameAddr) -> bool:
@@ -17,26 +59,97 @@ def is_loose(route: NameAddr) -> bool:
     return route.uri.param("lr") is not None
 
 
-def next_hop(request: Request) -> Address:
-    """Host and port that a request of ours is sent to (RFC 3261 §8.1.2).
+def next_hop(request: Request) -> Hop:
+    """Where a request of ours is sent (RFC 3261 §8.1.2), over the transport that its topmost Via names.
 
     The topmost Route when it is a loose router, the Request-URI otherwise: a strict router's URI stands
     there.
     """
-    routes = request.routes
-    return address_of(routes[0].uri if routes and is_loose(routes[0]) else request.uri)
+    transport = transport_in_via(request.via.transport)
+    return Hop(transport, *address_of(hop_uri(request.uri, request.routes), tls=transport == "tls"))
 
 
-def address_of(uri: Uri) -> Address:
-    """Host and port of a SIP URI; `maddr` names the host to send to in place of the URI's own (§19.1.1)."""
+def hop_uri(uri: Uri, routes: Sequence[NameAddr]) -> Uri:
+    """The URI that says where a request with this Request-URI and these routes is sent (RFC 3261 §8.1.2)."""
+    return routes[0].uri if routes and is_loose(routes[0]) else uri
+
+
+def address_of(uri: Uri, *, tls: bool = False) -> Address:
+    """Host and port of a SIP URI; `maddr` names the host to send to in place of the URI's own (§19.1.1).
+
+    Args:
+        uri: a sip or sips URI.
+        tls: the message goes over TLS whether or not the URI says so: port 5061 when the URI names none.
+    """
     host, port = uri.host_port
-    return uri.param("maddr") or host, port
+    return uri.param("maddr") or host, uri.port or (5061 if tls else port)
 
 
-def note_source(request: Request, source: Address) -> None:
+def transport_of(uri: Uri) -> Transport | None:
+    """The transport that a SIP URI asks for, None when it leaves that open (RFC 3261 §19.1.1, §26.2.2).
+
+    A sips URI asks for TLS, also with `transport=tcp`: TLS runs on it.
+
+    Raises:
+        LocalProtocolError: it asks for another than UDP, TCP and TLS, for sips over UDP, or is no SIP URI.
+    """
+    match uri.scheme, uri.transport:
+        case "sips", None | "tcp" | "tls":
+            return "tls"
+        case "sips", "udp":
+            raise LocalProtocolError(
+                "sips URI: it asks for TLS, which transport=udp cannot carry; take one away"
+            )
+        case "sip", None:
+            return None
+        case "sip", ("udp" | "tcp" | "tls") as transport:
+            return transport
+        case ("sip" | "sips") as scheme, transport:
+            raise LocalProtocolError(
+                f"{scheme} URI: transport={transport} is not spoken; udp, tcp and tls are, and sips: for TLS"
+            )
+        case scheme, _:
+            raise LocalProtocolError(f"{scheme} URI: only sip and sips URIs name a transport")
+
+
+def transport_in_via(name: str) -> Transport:
+    """The transport of a Via that is in upper case; one that is not spoken counts as UDP."""
+    return cast(Transport, name.lower()) if name in {"TCP", "TLS"} else "udp"
+
+
+def is_too_long_for_udp(request: Request) -> bool:
+    """Whether a request must go over a stream, since fragments of a datagram get lost (RFC 3261 §18.1.1)."""
+    return len(request.to_bytes()) > _MOST_OCTETS_OVER_UDP
+
+
+def way_back(request: Request, source: Hop | None = None) -> Hop:
+    """Where the responses to a request go (RFC 3261 §18.2.2, RFC 3581 §4).
+
+    Over UDP to the source that `note_source` wrote down; over TCP and TLS on the connection that the request
+    came on, or when that is gone to the sent-by port of the address it came from.
+
+    Args:
+        request: as it stands after `note_source`.
+        source: where it came from; the Via alone says it when None.
+    """
+    via = request.via
+    transport = source.transport if source else transport_in_via(via.transport)
+    if transport == "udp":
+        return Hop(transport, *via.response_address)
+    port = via.port or (5061 if transport == "tls" else 5060)
+    return Hop(transport, via.received or via.host, port, flow=source.address if source else None)
+
+
+def sent_by(request: Request, transport: Transport) -> Hop:
+    """Where the sender of a request says that it is reached: sent-by of the topmost Via (RFC 3261 §18.1.1)."""
+    via = request.via
+    return Hop(transport, via.host, via.port or (5061 if transport == "tls" else 5060))
+
+
+def note_source(request: Request, source: Hop) -> None:
     """Write into the topmost Via where the request came from (RFC 3261 §18.2.1, RFC 3581 §4)."""
     first, *others = request.vias
-    marked = first.received_from(*source)
+    marked = first.received_from(*source.address)
     if marked == first:
         return
     request.headers.set("Via", ", ".join(str(via) for via in (marked, *others)))

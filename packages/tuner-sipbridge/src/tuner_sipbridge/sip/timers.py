@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Timers:
     t2: float = 4.0
     t4: float = 5.0
     reliable: bool = False
+
+    def over(self, transport: str) -> Timers:
+        """The same base values for `udp`, where messages get lost, or for `tcp` and `tls` (RFC 3261 §17)."""
+        return replace(self, reliable=transport != "udp")
 
     @property
     def patience(self) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from tuner_sipbridge.sip.client_transaction import InviteClient, NonInviteClient
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.routing import Address, next_hop, note_source
+from tuner_sipbridge.sip.routing import Hop, is_too_long_for_udp, next_hop, note_source, sent_by, way_back
 from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction import PeerSilent, ResponseReceived
@@ -40,24 +40,50 @@ class NoResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSent:
+    """A request of ours did not reach the far end, as the transport says (RFC 3261 §17.1.4)."""
+
+    request: Request
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoAck:
     """Our final response to an INVITE was not acknowledged in time (Timer H)."""
 
     request: Request
 
 
-LayerEvent: TypeAlias = RequestArrived | ResponseArrived | NoResponse | NoAck
+LayerEvent: TypeAlias = RequestArrived | ResponseArrived | NoResponse | NotSent | NoAck
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A request of ours, with what a broken transport is answered by."""
+
+    transaction: Client
+    hop: Hop
+    may_repeat: bool = True
+    """Whether it may go once more on a new connection."""
+    may_shrink: bool = False
+    """Whether it goes over TCP only for its length, and may go over UDP after all."""
 
 
 class TransactionLayer:
-    """All transactions of one call, each with the address it sends to."""
+    """All transactions of one call, each with where it sends to.
+
+    A transaction repeats its messages over UDP and not over TCP and TLS (RFC 3261 §17); the topmost Via of its
+    request says which.
+    """
 
     def __init__(self, timers: Timers = DEFAULT_TIMERS) -> None:
         """Start with none."""
         self._timers = timers
-        self._clients: dict[Key, tuple[Client, Address]] = {}
-        self._servers: dict[Key, tuple[Server, Address]] = {}
-        self._outgoing: list[tuple[Message, Address]] = []
+        self._clients: dict[Key, _Sent] = {}
+        self._servers: dict[Key, tuple[Server, Hop]] = {}
+        self._flows: dict[Hop, Hop] = {}
+        self._only_udp: set[Hop] = set()
+        self._outgoing: list[tuple[Message, Hop]] = []
         self._events: list[LayerEvent] = []
 
     @property
@@ -65,17 +91,36 @@ class TransactionLayer:
         """True when no transaction is left."""
         return not self._clients and not self._servers
 
-    def send(self, request: Request, *, now: float, to: Address | None = None) -> None:
-        """Send a request in a transaction of its own; `to` overrides the next hop."""
-        kind = InviteClient if request.method == "INVITE" else NonInviteClient
-        transaction = kind(request, now=now, timers=self._timers)
-        key = _client_key(request)
-        self._clients[key] = (transaction, to or next_hop(request))
-        self._settle_client(key)
+    def send(self, request: Request, *, now: float, to: Hop | None = None) -> None:
+        """Send a request in a transaction of its own; `to` overrides the next hop.
 
-    def send_alone(self, message: Message, to: Address) -> None:
-        """Send a message outside any transaction: the ACK to a 2xx."""
-        self._outgoing.append((message, to))
+        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1).
+        """
+        hop = to or next_hop(request)
+        lengthy = not hop.is_stream and hop not in self._only_udp and is_too_long_for_udp(request)
+        if lengthy:
+            hop = replace(hop, transport="tcp")
+            _set_transport(request, "TCP")
+        self._begin(request, self._on_its_flow(hop), now, may_shrink=lengthy)
+
+    def send_alone(self, request: Request) -> None:
+        """Send a request outside any transaction: the ACK to a 2xx."""
+        self._outgoing.append((request, self._on_its_flow(next_hop(request))))
+
+    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
+        """The transport cannot reach `hop`, or lost the connection to it: no waiting for time-outs.
+
+        Requests that were answered provisionally wait on: their responses may come over another connection.
+
+        Args:
+            hop: as it was given with the message.
+            why: the cause in plain words.
+            now: Unix time in seconds.
+            again: the connection was in use before, so a new one may do: requests go once more.
+        """
+        for key, sent in list(self._clients.items()):
+            if sent.hop == hop and sent.transaction.unheard:
+                self._fail(key, sent, why, now, again=again)
 
     def respond(self, response: Response, *, now: float) -> None:
         """Send a response in the transaction of its request; absorbed when that is over."""
@@ -87,9 +132,9 @@ class TransactionLayer:
     def abandon(self, invite: Request, *, now: float) -> None:
         """Give up waiting for the final response to an INVITE that was cancelled (RFC 3261 §9.1)."""
         key = _client_key(invite)
-        transaction = self._clients.get(key, (None,))[0]
-        if isinstance(transaction, InviteClient):
-            transaction.abandon(now=now)
+        sent = self._clients.get(key)
+        if sent is not None and isinstance(sent.transaction, InviteClient):
+            sent.transaction.abandon(now=now)
             self._settle_client(key)
 
     def invite_of(self, cancel: Request) -> Request | None:
@@ -97,7 +142,7 @@ class TransactionLayer:
         server = self._servers.get(_server_key(cancel, method="INVITE"))
         return server[0].request if server else None
 
-    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None:
+    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
         """Take one message; see `events` for what is new in it.
 
         A response that belongs to no transaction is dropped, as is an ACK that ends one.
@@ -106,13 +151,13 @@ class TransactionLayer:
             self._receive_response(message, now)
             return
         if source is not None:
-            note_source(message, source)
-        self._receive_request(message, now)
+            self._note(message, source)
+        self._receive_request(message, now, source)
 
     def handle_timer(self, *, now: float) -> None:
         """Let every transaction do what is due."""
-        for key, (client, _) in list(self._clients.items()):
-            client.handle_timer(now=now)
+        for key, sent in list(self._clients.items()):
+            sent.transaction.handle_timer(now=now)
             self._settle_client(key)
         for key, (server, _) in list(self._servers.items()):
             server.handle_timer(now=now)
@@ -120,12 +165,13 @@ class TransactionLayer:
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of them all."""
-        transactions = [*self._clients.values(), *self._servers.values()]
-        deadlines = (transaction.next_deadline() for transaction, _ in transactions)
+        transactions = [sent.transaction for sent in self._clients.values()]
+        deadlines = [transaction.next_deadline() for transaction in transactions]
+        deadlines += [server.next_deadline() for server, _ in self._servers.values()]
         return min((at for at in deadlines if at is not None), default=None)
 
-    def outgoing(self) -> list[tuple[Message, Address]]:
-        """The messages to send, in order; drained."""
+    def outgoing(self) -> list[tuple[Message, Hop]]:
+        """The messages to send, in order, each with where it goes; drained."""
         messages, self._outgoing = self._outgoing, []
         return messages
 
@@ -137,10 +183,44 @@ class TransactionLayer:
     def _receive_response(self, response: Response, now: float) -> None:
         key = _client_key(response)
         if key in self._clients:
-            self._clients[key][0].receive(response, now=now)
+            self._clients[key].transaction.receive(response, now=now)
             self._settle_client(key)
 
-    def _receive_request(self, request: Request, now: float) -> None:
+    def _begin(self, request: Request, hop: Hop, now: float, *, may_shrink: bool = False) -> None:
+        kind = InviteClient if request.method == "INVITE" else NonInviteClient
+        transaction = kind(request, now=now, timers=self._timers.over(hop.transport))
+        key = _client_key(request)
+        self._clients[key] = _Sent(transaction, hop, may_shrink=may_shrink)
+        self._settle_client(key)
+
+    def _fail(self, key: Key, sent: _Sent, why: str, now: float, *, again: bool) -> None:
+        request = sent.transaction.request
+        if again and sent.may_repeat:
+            sent.may_repeat = False
+            self._outgoing.append((request, sent.hop))
+            return
+        del self._clients[key]
+        if sent.may_shrink:
+            # A far end without TCP: the request goes over UDP whatever its length (RFC 3261 §18.1.1).
+            _set_transport(request, "UDP")
+            hop = next_hop(request)
+            self._only_udp.add(hop)
+            self._begin(request, hop, now)
+            return
+        self._events.append(NotSent(request, why))
+
+    def _note(self, request: Request, source: Hop) -> None:
+        """Write down where a request came from, and which connection leads back to its sender."""
+        if source.is_stream:
+            self._flows[sent_by(request, source.transport)] = source
+        note_source(request, source)
+
+    def _on_its_flow(self, hop: Hop) -> Hop:
+        """The hop, with the connection that its owner opened to us: it may be the only way there (RFC 5923)."""
+        flow = self._flows.get(hop)
+        return hop if flow is None else replace(hop, flow=flow.address)
+
+    def _receive_request(self, request: Request, now: float, source: Hop | None) -> None:
         key = _server_key(request)
         known = self._servers.get(key)
         if known is not None and not (request.method == "ACK" and known[0].answered_ok):
@@ -149,13 +229,15 @@ class TransactionLayer:
             return
         if request.method != "ACK":
             kind = InviteServer if request.method == "INVITE" else NonInviteServer
-            transaction = kind(request, now=now, timers=self._timers)
-            self._servers[key] = (transaction, request.via.response_address)
+            hop = way_back(request, source)
+            transaction = kind(request, now=now, timers=self._timers.over(hop.transport))
+            self._servers[key] = (transaction, hop)
         self._events.append(RequestArrived(request))
 
     def _settle_client(self, key: Key) -> None:
-        transaction, address = self._clients[key]
-        self._outgoing.extend((message, address) for message in transaction.outgoing())
+        sent = self._clients[key]
+        transaction = sent.transaction
+        self._outgoing.extend((message, sent.hop) for message in transaction.outgoing())
         for event in transaction.events():
             if isinstance(event, ResponseReceived):
                 self._events.append(ResponseArrived(transaction.request, event.response))
@@ -165,13 +247,18 @@ class TransactionLayer:
             del self._clients[key]
 
     def _settle_server(self, key: Key) -> None:
-        transaction, address = self._servers[key]
-        self._outgoing.extend((message, address) for message in transaction.outgoing())
+        transaction, hop = self._servers[key]
+        self._outgoing.extend((message, hop) for message in transaction.outgoing())
         self._events.extend(
             NoAck(transaction.request) for event in transaction.events() if isinstance(event, PeerSilent)
         )
         if transaction.terminated:
             del self._servers[key]
+
+
+def _set_transport(request: Request, transport: str) -> None:
+    """Change the one Via of a request of ours."""
+    request.headers.set("Via", str(replace(request.via, transport=transport)))
 
 
 def _client_key(message: Message) -> Key:

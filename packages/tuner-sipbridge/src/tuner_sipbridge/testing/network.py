@@ -1,5 +1,7 @@
 """A network in virtual time: call machines joined by datagrams that are lost, doubled, delayed and overtaken.
 
+What goes over TCP or TLS is delayed, and nothing else happens to it.
+
 Messages cross it as bytes, written and parsed as on a socket. Time jumps from one thing that is due to the
 next, so a 32-second time-out takes microseconds, and one seed always gives one course of events.
 """
@@ -17,7 +19,7 @@ from tuner_sipbridge.call.events import CallEvent
 from tuner_sipbridge.call.replies import NO_SUCH_CALL
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.parser import parse_datagram
-from tuner_sipbridge.sip.routing import Address, note_source
+from tuner_sipbridge.sip.routing import Address, Hop, note_source
 
 _MOST_STEPS = 100_000
 
@@ -35,7 +37,7 @@ class Machine(Protocol):
         """True when nothing is left to do."""
         ...
 
-    def receive(self, message: Message, *, now: float, source: Address | None = None) -> None:
+    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
         """Take a message."""
         ...
 
@@ -47,7 +49,7 @@ class Machine(Protocol):
         """When something is due next."""
         ...
 
-    def outgoing(self) -> list[tuple[Message, Address]]:
+    def outgoing(self) -> list[tuple[Message, Hop]]:
         """Messages to send; drained."""
         ...
 
@@ -56,7 +58,7 @@ class Machine(Protocol):
         ...
 
 
-Answer: TypeAlias = "Callable[[Request, float, Address], Machine]"
+Answer: TypeAlias = "Callable[[Request, float, Hop], Machine]"
 """Makes the machine for an INVITE of an unknown Call-ID, given the time and where the INVITE came from."""
 Reaction: TypeAlias = "Callable[[Machine, CallEvent, float], None]"
 """Sees every event of a node's machines, and may act on the machine."""
@@ -83,17 +85,17 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One datagram as it left; `lost` when it does not arrive."""
+    """One message as it left; `lost` when it does not arrive."""
 
     at: float
     source: Address
-    destination: Address
+    destination: Hop
     message: Message
     lost: bool
 
     def __str__(self) -> str:
         cross = " LOST" if self.lost else ""
-        return f"{self.at:9.3f} {self.source[0]} > {self.destination[0]}  {self.message.start_line}{cross}"
+        return f"{self.at:9.3f} {self.source[0]} > {self.destination.host}  {self.message.start_line}{cross}"
 
 
 class CountedIds:
@@ -194,15 +196,17 @@ class VirtualNetwork:
             if not messages and not events:
                 return
 
-    def send(self, message: Message, *, source: Address, destination: Address) -> None:
-        """Put a datagram on its way."""
-        lost = self._is_lost(message)
+    def send(self, message: Message, *, source: Address, destination: Hop) -> None:
+        """Put a message on its way."""
+        lost = self._is_lost(message, destination)
         # The record keeps the message as it left: a machine may go on using the object.
         data = message.to_bytes()
         self.sent.append(Sent(self.now, source, destination, parse_datagram(data), lost))
         if lost:
             return
-        conditions = self._conditions
+        conditions = (
+            Conditions(delay_s=self._conditions.delay_s) if destination.is_stream else self._conditions
+        )
         for _ in range(1 + (self._chance.random() < conditions.duplication)):
             late = self._chance.random() < conditions.reordering
             delay_s = conditions.delay_s + (conditions.detour_s * self._chance.random() if late else 0.0)
@@ -242,15 +246,16 @@ class VirtualNetwork:
                 machine.handle_timer(now=self.now)
                 self.drain(node, machine)
 
-    def _is_lost(self, message: Message) -> bool:
+    def _is_lost(self, message: Message, destination: Hop) -> bool:
         for which, left in self._losses:
             if left[0] and which(message):
                 left[0] -= 1
                 return True
-        return self._chance.random() < self._conditions.loss
+        return not destination.is_stream and self._chance.random() < self._conditions.loss
 
-    def _deliver(self, data: bytes, source: Address, destination: Address) -> None:
-        node = self._nodes.get(destination)
+    def _deliver(self, data: bytes, sender: Address, destination: Hop) -> None:
+        node = self._nodes.get(destination.flow or destination.address)
+        source = Hop(destination.transport, *sender)
         if node is None:
             return
         message = parse_datagram(data)
@@ -261,7 +266,7 @@ class VirtualNetwork:
         elif isinstance(message, Request):
             self._deliver_stray(node, message, source)
 
-    def _deliver_stray(self, node: Node, request: Request, source: Address) -> None:
+    def _deliver_stray(self, node: Node, request: Request, source: Hop) -> None:
         if request.method == "INVITE" and request.to.tag is None and node.answer is not None:
             self.add(node, node.answer(request, self.now, source))
         elif request.method != "ACK":

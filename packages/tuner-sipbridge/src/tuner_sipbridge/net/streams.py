@@ -1,0 +1,233 @@
+"""TCP and TLS connections for SIP: opened when needed, used both ways, looked after (RFC 3261 §18, RFC 5923)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import TypeAlias
+
+from tuner_sipbridge.errors import LocalProtocolError, NetworkError
+from tuner_sipbridge.net.connect_errors import why_not_connected
+from tuner_sipbridge.net.connection import Connection, ConnectionUser, StreamLimits
+from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.routing import Address, Hop, Transport
+
+logger = logging.getLogger("tuner_sipbridge.net")
+
+_LOOK_AFTER_S = 5.0
+_Far: TypeAlias = tuple[Transport, str, int]
+_WITHOUT_ADDRESS = {"", "0.0.0.0", "::"}
+
+Receive: TypeAlias = Callable[[Message, Hop], None]
+"""Takes a message and where it came from."""
+Unreachable: TypeAlias = Callable[[Hop, str, bool], None]
+"""Told that requests to a hop are lost, why, and whether they may be sent once more."""
+IsLive: TypeAlias = Callable[[str], bool]
+"""Whether a call with this Call-ID goes on."""
+
+
+class StreamEndpoint(ConnectionUser):
+    """All connections of one user agent.
+
+    A message goes over the connection that its hop names, else over one that stands to the same transport, address
+    and name, else over a new one. Requests that wait for a connection which cannot be made, or went over one that
+    is lost, are reported to `unreachable`, never from within `send`.
+    """
+
+    def __init__(
+        self,
+        *,
+        receive: Receive,
+        unreachable: Unreachable,
+        is_live: IsLive,
+        tls: TlsSettings,
+        limits: StreamLimits,
+    ) -> None:
+        self._receive, self._unreachable, self._is_live = receive, unreachable, is_live
+        self._tls, self._limits = tls, limits
+        self._host: str | None = None
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._by_far: dict[_Far, Connection] = {}
+        self._by_hop: dict[Hop, Connection] = {}
+        self._names: dict[_Far, str] = {}
+        self._waiting: dict[Hop, list[tuple[Message, Hop]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.refused = 0
+        """Connections that were closed at once, because too many stood."""
+
+    async def listen(self, kind: Transport, host: str, port: int) -> Address:
+        """Accept connections on `host:port` (0: any free port); gives the address they come to.
+
+        Raises:
+            NetworkError: the address cannot be bound.
+            LocalProtocolError: TLS without a usable certificate.
+        """
+        context = self._tls.server_context() if kind == "tls" else None
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self, kind, self._limits, opened_by_us=False),
+                host,
+                port,
+                ssl=context,
+                ssl_handshake_timeout=self._limits.connect_s if context else None,
+            )
+        except OSError as error:
+            raise NetworkError(f"cannot bind TCP {host}:{port}: {error.strerror or error}") from error
+        self._servers.append(server)
+        bound = server.sockets[0].getsockname()
+        return bound[0], bound[1]
+
+    def send_from(self, host: str) -> None:
+        """Open connections from this local address."""
+        self._host = None if host in _WITHOUT_ADDRESS else host
+
+    def send(self, message: Message, hop: Hop, *, to: Hop) -> None:
+        """Send a message, over a new connection if need be.
+
+        Args:
+            message: what to send.
+            hop: where its sender wants it; what `unreachable` is told.
+            to: the same with an address in place of a name.
+        """
+        connection = self._standing(to)
+        if connection is not None:
+            connection.send(message, hop)
+            return
+        far = _key(to)
+        if far not in self._waiting:
+            self._waiting[far] = []
+            task = asyncio.get_running_loop().create_task(self._connect(far))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._waiting[far].append((message, hop))
+
+    def close(self) -> None:
+        """Close all connections in order, and accept no more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.close("closed from our side")
+
+    def on_made(self, connection: Connection) -> None:
+        """Keep a connection, unless it is one too many, or its far end is not who it should be."""
+        if connection.opened_by_us and (objection := self._tls.objection_to(connection.certificate)):
+            connection.abort(objection)
+            return
+        accepted = sum(not known.opened_by_us for known in self._connections)
+        if not connection.opened_by_us and accepted >= self._limits.connections:
+            self.refused += 1
+            logger.warning("refused a connection: %d stand already", accepted)
+            connection.abort("too many connections")
+            return
+        self._connections.add(connection)
+        self._by_far[_far(connection.peer)] = connection
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_AFTER_S, self._look_after)
+
+    def on_message(self, message: Message, connection: Connection) -> None:
+        """Hand a message on."""
+        self._receive(message, connection.peer)
+
+    def on_lost(self, connection: Connection, why: str) -> None:
+        """Forget a connection, and tell of the requests that went over it."""
+        self._connections.discard(connection)
+        if self._by_far.get(_far(connection.peer)) is connection:
+            del self._by_far[_far(connection.peer)]
+        for far in [far for far, known in self._by_hop.items() if known is connection]:
+            del self._by_hop[far]
+        logger.info("%s: connection ended: %s", connection.peer, why)
+        if not self._closed:
+            text = f"{connection.peer}: the connection was lost before an answer came: {why}{self._hint(connection)}"
+            for hop in connection.hops:
+                self._unreachable(hop, text, connection.heard)
+
+    def _standing(self, to: Hop) -> Connection | None:
+        if to.flow is not None and (known := self._by_far.get((to.transport, *to.flow))) is not None:
+            return known
+        known = self._by_hop.get(_key(to))
+        # An address without a name is proved by whatever connection stands to it.
+        return known or (self._by_far.get(_far(to)) if to.name is None else None)
+
+    async def _connect(self, far: Hop) -> None:
+        # A name that was proved at this address before must be proved again.
+        name = far.name or self._names.get(_far(far))
+        try:
+            connection = await self._open(far, name or far.host)
+        except OSError as error:
+            named = replace(far, name=name)
+            self._give_up(far, why_not_connected(named, error, within_s=self._limits.connect_s))
+            return
+        except LocalProtocolError as error:
+            self._give_up(far, str(error))
+            return
+        if connection.ended is not None:
+            self._give_up(far, f"{far}: {connection.ended}")
+            return
+        self._by_hop[far] = connection
+        if name is not None:
+            self._names[_far(far)] = name
+        for message, hop in self._waiting.pop(far):
+            connection.send(message, hop)
+
+    async def _open(self, far: Hop, name: str) -> Connection:
+        context = self._client_context if far.transport == "tls" else None
+        async with asyncio.timeout(self._limits.connect_s):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(self, far.transport, self._limits, opened_by_us=True),
+                far.host,
+                far.port,
+                ssl=context,
+                server_hostname=name if context else None,
+                # Shorter than the whole, so that a silent port can be told from a silent handshake.
+                ssl_handshake_timeout=self._limits.connect_s * 0.8 if context else None,
+                local_addr=(self._host, 0) if self._host else None,
+            )
+        return connection
+
+    @cached_property
+    def _client_context(self) -> ssl.SSLContext:
+        return self._tls.client_context()
+
+    def _give_up(self, far: Hop, why: str) -> None:
+        waiting = self._waiting.pop(far)
+        hops = {hop for message, hop in waiting if isinstance(message, Request)}
+        if not hops:
+            logger.warning("no way back for a response: %s", why)
+        for hop in hops:
+            self._unreachable(hop, why, False)
+
+    def _hint(self, connection: Connection) -> str:
+        """TLS 1.3 tells a client only after the handshake that its certificate is missing, and some tell it not."""
+        silent = connection.opened_by_us and not connection.heard
+        if connection.peer.transport == "tls" and silent and self._tls.certificate is None:
+            return "; if it asks callers for a certificate, give one (--tls-cert)"
+        return ""
+
+    def _look_after(self) -> None:
+        loop = asyncio.get_running_loop()
+        for connection in list(self._connections):
+            connection.calls = {call_id for call_id in connection.calls if self._is_live(call_id)}
+            connection.look_after(now=loop.time())
+        self._timer = loop.call_later(_LOOK_AFTER_S, self._look_after) if self._connections else None
+
+
+def _key(hop: Hop) -> Hop:
+    """What makes two hops the same connection."""
+    return replace(hop, flow=None)
+
+
+def _far(hop: Hop) -> _Far:
+    return hop.transport, hop.host, hop.port

@@ -1,0 +1,151 @@
+"""UDP, TCP and TLS behind one `send`: resolves names, and tells what came and what could not be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+
+from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
+from tuner_sipbridge.net.connection import StreamLimits
+from tuner_sipbridge.net.streams import IsLive, Receive, StreamEndpoint, Unreachable
+from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.net.udp import UdpEndpoint, resolve
+from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.routing import Address, Hop, Transport
+
+logger = logging.getLogger("tuner_sipbridge.net")
+
+UDP_AND_TCP: Collection[Transport] = ("udp", "tcp")
+"""What an element listens on, at one port: requests too long for UDP come over TCP (RFC 3261 §18.1.1)."""
+_MOST_TRIES = 16
+
+
+class Transports:
+    """The sockets of one user agent."""
+
+    def __init__(
+        self,
+        *,
+        receive: Receive,
+        unreachable: Unreachable,
+        is_live: IsLive,
+        tls: TlsSettings = TlsSettings(),
+        limits: StreamLimits = StreamLimits(),
+    ) -> None:
+        """Prepare; nothing is opened before `open`.
+
+        Args:
+            receive: takes each message, and where it came from.
+            unreachable: told that requests to a hop are lost, why, and whether they may be sent once more.
+            is_live: whether a call with a Call-ID goes on; its connections are then kept.
+            tls: certificates, and whom to trust.
+            limits: bounds on connections.
+        """
+        self._receive, self._unreachable = receive, unreachable
+        self._limits = limits
+        self._streams = StreamEndpoint(
+            receive=receive, unreachable=unreachable, is_live=is_live, tls=tls, limits=limits
+        )
+        self._udp: UdpEndpoint | None = None
+        self._local: Address | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self.malformed = 0
+        """Datagrams that were no SIP message."""
+
+    async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
+        """Bind `host:port` for each of the transports; port 0 is any that is free for all of them.
+
+        Raises:
+            NetworkError: the address cannot be bound.
+            LocalProtocolError: TLS without a usable certificate.
+        """
+        self._streams.send_from(host)
+        for tries_left in range(_MOST_TRIES, 0, -1):
+            try:
+                self._local = await self._bind(host, port, listen)
+            except NetworkError:
+                # A free port of UDP may be taken for TCP.
+                if port or tries_left == 1:
+                    raise
+            else:
+                return
+
+    @property
+    def local(self) -> Address:
+        """Address and port that all transports are bound to."""
+        if self._local is None:
+            raise NetworkError("the SIP sockets are not open")
+        return self._local
+
+    def send(self, message: Message, hop: Hop) -> None:
+        """Send a message to a host name or address; failures come to `unreachable`, later."""
+        if _is_address(hop.host):
+            self._send_to(message, hop, hop)
+            return
+        task = asyncio.get_running_loop().create_task(self._resolve_and_send(message, hop))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def close(self) -> None:
+        """Free the ports and end the connections."""
+        for task in self._sending:
+            task.cancel()
+        self._streams.close()
+        if self._udp is not None:
+            self._udp.close()
+
+    async def _bind(self, host: str, port: int, listen: Collection[Transport]) -> Address:
+        bound = host, port
+        if "udp" in listen:
+            self._udp = await UdpEndpoint.open(self._on_datagram, host=host, port=port)
+            bound = self._udp.local
+        try:
+            for kind in ("tcp", "tls"):
+                if kind in listen:
+                    bound = await self._streams.listen(kind, host, bound[1])
+        except BaseException:
+            if self._udp is not None:
+                self._udp.close()
+                self._udp = None
+            raise
+        return bound
+
+    async def _resolve_and_send(self, message: Message, hop: Hop) -> None:
+        try:
+            host, port = await resolve(hop.host, hop.port)
+        except NetworkError as error:
+            self._unreachable(hop, str(error), False)
+        else:
+            self._send_to(message, hop, replace(hop, host=host, port=port, name=hop.name or hop.host))
+
+    def _send_to(self, message: Message, hop: Hop, to: Hop) -> None:
+        if to.is_stream:
+            self._streams.send(message, hop, to=to)
+        elif self._udp is not None:
+            self._udp.send(message.to_bytes(), to.address)
+        elif isinstance(message, Request):
+            why = f"{hop}: no UDP socket is open here"
+            asyncio.get_running_loop().call_soon(self._unreachable, hop, why, False)
+
+    def _on_datagram(self, data: bytes, source: Address) -> None:
+        if not data.strip(b"\r\n\x00 "):
+            return  # a keep-alive (RFC 5626 §3.5.1, and the habits of NAT boxes)
+        try:
+            message = parse_datagram(data, self._limits.message)
+        except RemoteProtocolError as error:
+            self.malformed += 1
+            logger.info("dropped a datagram from %s:%d: %s", *source, error)
+            return
+        self._receive(message, Hop("udp", *source))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
