@@ -100,13 +100,18 @@ def segments_of(events: Sequence[RowEvent], bounds: Bounds) -> list[Segment]:
 
 def plain_transcript(segments: Iterable[Segment]) -> str:
     """The spoken rows as text, a line each: `User: …`, `Agent: …`."""
+    return plain_lines((segment.role, segment.text, segment.metadata) for segment in segments)
+
+
+def plain_lines(rows: Iterable[tuple[str | None, str | None, Mapping[str, Any] | None]]) -> str:
+    """As `plain_transcript`, from the role, the text and the metadata of each row."""
     lines: list[str] = []
-    for segment in segments:
-        if not segment.text or segment.role not in {"user", "agent"}:
+    for role, text, metadata in rows:
+        if not text or role not in {"user", "agent"}:
             continue
-        speaker = "User" if segment.role == "user" else "Agent"
-        source = (segment.metadata or {}).get("source")
-        lines.append(f"{speaker} ({source}): {segment.text}" if source else f"{speaker}: {segment.text}")
+        speaker = "User" if role == "user" else "Agent"
+        source = (metadata or {}).get("source")
+        lines.append(f"{speaker} ({source}): {text}" if source else f"{speaker}: {text}")
     return "\n".join(lines)
 
 

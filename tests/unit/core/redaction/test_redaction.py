@@ -342,3 +342,33 @@ def test_a_representation_shows_no_pattern() -> None:
     assert repr(Redaction(["cards"], patterns={"vip": "Ann Smith"}, hook=lambda text, place: text)) == (
         "<Redaction by vip, cards, with a hook>"
     )
+
+
+def test_a_transcript_that_tells_the_rows_is_told_anew_from_what_is_left_of_them() -> None:
+    places: list[str] = []
+
+    def hook(text: str, place: str) -> str:
+        places.append(place)
+        return text.replace("swordfish", "[word]")
+
+    rows = [
+        {"role": "user", "text": "4111 1111\n1111 1111, swordfish", "start_ms": 0, "end_ms": 900},
+        {
+            "role": "agent",
+            "text": "Thanks.",
+            "start_ms": 900,
+            "end_ms": 950,
+            "metadata": {"source": "injected"},
+        },
+    ]
+    body = {
+        "transcript_with_tool_calls": rows,
+        "transcript": f"User: {rows[0]['text']}\nAgent (injected): Thanks.",
+    }
+    spanning = {"card": r"\d{4} \d{4}\n\d{4} \d{4}"}
+    redacted, notes = Redaction((), patterns=spanning, hook=hook).redact_payload(body)
+    assert redacted["transcript"] == "User: [card], [word]\nAgent (injected): Thanks."
+    assert "transcript" not in places
+    assert any(note.startswith("transcript:") for note in notes)
+    other, _ = Redaction((), hook=hook).redact_payload({**body, "transcript": "Somebody said swordfish."})
+    assert (other["transcript"], places[-1]) == ("Somebody said [word].", "transcript")

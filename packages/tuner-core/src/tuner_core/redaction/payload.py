@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from tuner_core.redaction.texts import Found, Redactor
 from tuner_core.repair.values import Repairs
+from tuner_core.transcript import plain_lines
 
 LEFT_ALONE = frozenset(
     {
@@ -37,6 +38,7 @@ CALLER = "caller_phone_number"
 CALLER_MASK = "[phone]"
 
 _ROWS = "transcript_with_tool_calls"
+_TRANSCRIPT = "transcript"
 _SDK_NOTES = "tuner_sdk"
 _SDK_IDS = frozenset({"sip_identity", "recording_url", "recording_multi_channel_url"})
 _ROW_PLAIN = frozenset({"role", "start_ms", "end_ms", "duration_ms"})
@@ -66,10 +68,25 @@ def redact(
         elif name == _ROWS and isinstance(value, list):
             rows = cast("list[Any]", value)
             redacted[name] = [walk.row(row, f"{_ROWS}[{index}]") for index, row in enumerate(rows)]
+        elif name == _TRANSCRIPT and value and value == _told(payload):
+            redacted[name] = None  # its place
         else:
             kept = _plain_members(name, value)
             redacted[name] = walk.value(value, name, field=name, but=kept)
+    if _TRANSCRIPT in redacted and redacted[_TRANSCRIPT] is None and payload[_TRANSCRIPT] is not None:
+        redacted[_TRANSCRIPT] = _told(redacted)
+        if redacted[_TRANSCRIPT] != payload[_TRANSCRIPT]:
+            repairs.note(_TRANSCRIPT, "redacted with the rows that it tells")
     return redacted
+
+
+def _told(payload: Mapping[str, Any]) -> str:
+    """The plain transcript of the rows; an hour of it as one text would keep the interpreter for long."""
+    rows = [cast("dict[str, Any]", row) for row in payload.get(_ROWS) or () if isinstance(row, dict)]
+    try:
+        return plain_lines((row.get("role"), row.get("text"), row.get("metadata")) for row in rows)
+    except AttributeError:  # metadata that is no object
+        return ""
 
 
 def _plain_members(name: str, value: Any) -> frozenset[str]:

@@ -51,7 +51,10 @@ def conform_segments(
         repairs: gets a note for each change.
     """
     given = _listed(rows, repairs)
-    fields = [fields_of(row) or {} for row in given]
+    fields: list[dict[str, Any]] = []
+    for row in given:
+        fields.append(fields_of(row) or {})
+        repairs.between_rows()
     scale = 1.0
     spans = ((row.get("start_ms"), row.get("end_ms")) for row in fields)
     if seconds_for_milliseconds(spans, usual_s=_ROW_S, longest_ms=call_length_ms):

@@ -33,6 +33,7 @@ MAX_BODY_BYTES = 5_000_000
 SMALLEST_BOUND = 50_000
 """No bound can be lower: the fields that every call needs may take so much."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _MARKER_BYTES = 60
 _SHORTEST_TEXT = 200
 _LONG_FIELD = 2000
@@ -79,7 +80,7 @@ def encoded(payload: dict[str, Any], repairs: Repairs | None = None) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def fit(payload: dict[str, Any], max_bytes: int, repairs: Repairs) -> bytes:

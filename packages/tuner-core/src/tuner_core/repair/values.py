@@ -94,12 +94,12 @@ def fields_of(value: Any) -> dict[str, Any] | None:
 
 def model_fields(model: BaseModel) -> dict[str, Any]:
     """The fields of a model under their wire names, values as they are, None left out."""
-    named: dict[str, Any] = {}
-    for name, wire_name in _wire_names(type(model)):
-        value = getattr(model, name, None)
-        if value is not None:
-            named[wire_name] = value
-    extra = model.model_extra
+    values, extra = model.__dict__, model.model_extra
+    named = {
+        wire_name: value
+        for name, wire_name in _wire_names(type(model))
+        if (value := values.get(name)) is not None
+    }
     return {**named, **extra} if extra else named
 
 
