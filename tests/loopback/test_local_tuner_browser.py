@@ -13,6 +13,7 @@ from tuner_core.testing import LocalTuner
 
 START = 1_760_000_000
 CALL_SID = "CA0123456789abcdef0123456789abcdef"
+CLIENT = httpx.Client()
 NEW_CALL = "<script>alert(1)</script>"
 TURNS: list[dict[str, Any]] = [
     {"role": "agent", "text": "Good morning, how can I help you?", "start_ms": 1000, "end_ms": 4000},
@@ -86,7 +87,7 @@ def post(tuner: LocalTuner, call_id: str, **changes: Any) -> int:
     }
     url = f"{tuner.base_url}/api/v1/public/call?workspace_id=1&agent_remote_identifier=frontdesk"
     headers = {"Authorization": f"Bearer {tuner.api_key}"}
-    return httpx.post(url, json=body | changes, headers=headers).json()["id"]
+    return CLIENT.post(url, json=body | changes, headers=headers).json()["id"]
 
 
 def register(tuner: LocalTuner, sip_call_id: str, **fields: Any) -> None:

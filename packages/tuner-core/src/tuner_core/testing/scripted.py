@@ -118,7 +118,7 @@ class ScriptedTuner:
 
         server = _Server(("127.0.0.1", 0), Handler)
         self._server = server
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(
