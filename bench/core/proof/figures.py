@@ -18,7 +18,8 @@ class Figures:
         kills: processes ended with SIGKILL.
         processes: processes that lived.
         lost: acknowledged or noted, and not at the API at the end.
-        stored_twice: calls that the API was made to store more than once.
+        stored_twice: calls at the API that nobody made: another one's record under an id of its own.
+        altered: calls at the API without what was said in them.
         sent_at_once: requests for one call by two living processes, or twice by one, at the same time.
         taken_over: requests for a call whose earlier request the kernel still closed for a process just killed.
         overwritten: open calls that ended and were acknowledged, and of which the API has the cut-short record.
@@ -39,6 +40,7 @@ class Figures:
     processes: int
     lost: int
     stored_twice: int
+    altered: int
     sent_at_once: int
     taken_over: int
     overwritten: int
@@ -54,8 +56,15 @@ class Figures:
     @property
     def holds(self) -> bool:
         """Whether every promise held."""
-        broken = (self.lost, self.stored_twice, self.sent_at_once, self.overwritten, self.refused, self.left)
-        return not any(broken) and not self.breaches
+        broken = (
+            self.lost,
+            self.stored_twice,
+            self.altered,
+            self.sent_at_once,
+            self.overwritten,
+            self.refused,
+        )
+        return not any(broken) and not self.left and not self.breaches
 
     @property
     def per_second(self) -> float:
@@ -73,7 +82,8 @@ class Figures:
             f"{self.records:,} records and {self.open_calls:,} open calls ({self.cut_short:,} cut short);"
             f" {self.kills:,} of {self.processes:,} processes killed",
             f"lost {self.lost}, stored twice {self.stored_twice}, sent by two at once {self.sent_at_once},"
-            f" overwritten {self.overwritten}, refused {self.refused}, not delivered at the end {self.left}",
+            f" altered {self.altered}, overwritten {self.overwritten}, refused {self.refused},"
+            f" not delivered at the end {self.left}",
             f"account read {self.checks:,} times, {len(self.breaches)} times out of balance",
             *(f"  {breach}" for breach in self.breaches[:20]),
             f"{sum(self.answers.values()):,} requests: {answers}",

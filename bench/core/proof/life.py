@@ -60,6 +60,11 @@ class Work:
     asynchronous: bool
 
 
+def said_in(call_id: str) -> str:
+    """What the user says in a call, which is said in no other."""
+    return f"A refund for {call_id}, please."
+
+
 def live(work: Work, told: Connection) -> None:
     """Live through the work; the parent may end it at any moment."""
     # Hundreds of lines on calls cut short, as they should be.
@@ -120,7 +125,7 @@ def _opened(delivery: Delivery, call_id: str) -> CallTimeline:
     call = CallTimeline(call_id=call_id, journal=delivery)
     call.apply(CallStarted(begin))
     call.apply(AgentTurn("Hello!", begin + 0.6, begin + 1.4))
-    call.apply(UserTurn("A refund, please.", begin + 2.0, begin + 3.0, id="u1"))
+    call.apply(UserTurn(said_in(call_id), begin + 2.0, begin + 3.0, id="u1"))
     return call
 
 
@@ -133,7 +138,7 @@ def _record(call_id: str) -> CallRecord:
         end_timestamp=now,
         transcript_with_tool_calls=[
             Segment.agent("Hello!", start_ms=600, end_ms=1400),
-            Segment.user("A refund for order 17, please.", start_ms=2000, end_ms=4200),
+            Segment.user(said_in(call_id), start_ms=2000, end_ms=4200),
             Segment.agent("It is on its way. Anything else?", start_ms=4900, end_ms=6800),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ from typing import Any
 
 from bench.core.proof.account import Auditor
 from bench.core.proof.figures import Figures
-from bench.core.proof.life import Work, live
+from bench.core.proof.life import Work, live, said_in
 from tuner_core.testing import UnreliableTuner
 
 FAULTS = (
@@ -107,6 +108,7 @@ class Machine:
         self._kills = kills
         self._dice = random.Random(seed)
         self._waiting = deque(f"record-{number}" for number in range(records))
+        self._made = set(self._waiting)
         self._told = _Told()
         self._lives = self._calls = 0
         self._killed: dict[str, float] = {}
@@ -156,6 +158,7 @@ class Machine:
         count = self._dice.choice(_CALLS) if self._kills else 0
         calls = tuple(f"open-{number}" for number in range(self._calls, self._calls + count))
         self._calls += count
+        self._made.update(calls)
         work = Work(
             key=f"life-{self._lives}",
             base_url=self._tuner.base_url,
@@ -250,7 +253,8 @@ class Machine:
             kills=len(self._killed),
             processes=self._lives,
             lost=len(expected - calls.keys()),
-            stored_twice=self._tuner.created - len(calls),
+            stored_twice=len(calls.keys() - self._made),
+            altered=sum(said_in(call_id) not in json.dumps(body) for call_id, body in calls.items()),
             sent_at_once=len(overlaps) - len(excused),
             taken_over=len(excused),
             overwritten=len(cut_short & told.whole),
