@@ -2,6 +2,10 @@
 .PHONY: demo test faults proof check fix bench build setup peers clean help
 .DEFAULT_GOAL := help
 
+# The tests start some hundred Python processes: compiled once, the frameworks are imported in half the time. Empty counts
+# as not set, where a container image has set it.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 READY := .venv/.ready
 PACKAGES := packages/tuner-core packages/tuner-livekit packages/tuner-pipecat packages/tuner-sipbridge
