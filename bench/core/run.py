@@ -62,7 +62,7 @@ class Sizes:
     turns: int = 60
     long_turns: int = 1200
     told: int = 6
-    calls: int = 60
+    calls: int = 100
     many: int = 80
     left: int = 400
 
