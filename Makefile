@@ -43,7 +43,7 @@ fix: $(READY) ## let ruff mend and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) peers ## CPU, calls per core and pacing beside the peers
+bench: $(READY) peers ## what calls and records cost, and how steady calls are, beside the peers (out/bench)
 	@$(BIN)/python -m bench
 
 build: $(READY) ## the four wheels, built and installed into a clean environment (dist)

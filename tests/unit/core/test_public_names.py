@@ -56,16 +56,9 @@ def test_a_name_that_does_not_exist_is_an_attribute_error():
         ("from tuner_core import CallTimeline", {"httpx", "tenacity", "pydantic_settings"}),
         ("from tuner_core import conform", {"httpx", "tenacity", "pydantic_settings"}),
         ("from tuner_core import TunerConfig", {"httpx", "tenacity"}),
-        ("from tuner_core import Delivery, TunerClient", {"click", "rich", "pygments"}),
     ],
 )
 def test_what_is_not_used_is_not_loaded(statement: str, without: set[str]):
     program = f"import sys; {statement}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert without.isdisjoint(loaded.stdout.split())
-
-
-def test_httpx_keeps_its_command_line():
-    program = "import tuner_core.client, httpx; httpx.main(['--help'])"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "HTTPX" in said

@@ -15,9 +15,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from tuner_core.bare_httpx import httpx
 from tuner_core.config import TunerConfig
 from tuner_core.connections import AsyncConnections, Connections
 from tuner_core.errors import TransportError, TunerError

@@ -13,7 +13,7 @@ import ssl
 import threading
 import weakref
 
-from tuner_core.bare_httpx import httpx
+import httpx
 
 _CLOSE_WITHIN_S = 2.0
 

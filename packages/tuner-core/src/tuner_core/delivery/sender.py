@@ -17,9 +17,9 @@ from tuner_core.outbox.parcels import Parcel
 from tuner_core.records import Receipt
 
 if TYPE_CHECKING:
+    import httpx
     from pydantic import SecretStr
 
-    from tuner_core.bare_httpx import httpx
     from tuner_core.recordings.target import UploadTarget
 
 
@@ -95,6 +95,6 @@ class Sender:
 def _opened() -> httpx.AsyncClient:
     for name in ("tuner_core.client", "tuner_core.recordings.send"):
         import_module(name)
-    from tuner_core.bare_httpx import httpx
+    import httpx
 
     return httpx.AsyncClient(follow_redirects=False)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tuner_core.bare_httpx import httpx
+import httpx
+
 from tuner_core.errors import UploadError
 from tuner_core.recordings.answers import check_upload
 from tuner_core.recordings.form import UploadForm, upload_form

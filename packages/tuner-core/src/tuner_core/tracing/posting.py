@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from tuner_core.bare_httpx import httpx
+import httpx
+
 from tuner_core.http import retry_after_s
 from tuner_core.tracing.call_spans import CallSpans, SpanKey
 from tuner_core.version import VERSION

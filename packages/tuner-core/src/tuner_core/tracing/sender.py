@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tuner_core.bare_httpx import httpx
+import httpx
+
 from tuner_core.tracing.call_spans import CallSpans
 from tuner_core.tracing.service import CallService
 

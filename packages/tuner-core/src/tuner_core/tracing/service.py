@@ -8,7 +8,8 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tuner_core.bare_httpx import httpx
+import httpx
+
 from tuner_core.http import RetryPolicy
 from tuner_core.tracing.call_spans import FULL_BATCH, CallSpans, SpanKey
 from tuner_core.tracing.posting import Posted, post_spans
