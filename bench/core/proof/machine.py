@@ -106,6 +106,7 @@ class Machine:
         self._tuner = tuner
         self._outbox = outbox
         self._kills = kills
+        self._largest_batch = math.ceil(records / max(kills, _AT_ONCE))
         self._dice = random.Random(seed)
         self._waiting = deque(f"record-{number}" for number in range(records))
         self._made = set(self._waiting)
@@ -152,8 +153,8 @@ class Machine:
 
     def _start(self) -> None:
         self._lives += 1
-        to_come = max(_AT_ONCE - len(self._running), (self._kills - len(self._killed)) / _KILLED)
-        batch = math.ceil(len(self._waiting) / to_come)
+        to_come = max(_AT_ONCE - len(self._running), (self._kills - len(self._killed)) / _KILLED, 1)
+        batch = min(math.ceil(len(self._waiting) / to_come), self._largest_batch)
         records = tuple(self._waiting.popleft() for _ in range(batch))
         count = self._dice.choice(_CALLS) if self._kills else 0
         calls = tuple(f"open-{number}" for number in range(self._calls, self._calls + count))
@@ -172,7 +173,8 @@ class Machine:
         process.start()
         mouth.close()
         life = _Life(work, process, ear, set(records))
-        if len(self._killed) < self._kills and self._dice.random() < _DOOMED:
+        # As long as there is something to hand over, also when there were kills enough.
+        if self._kills and self._busy and self._dice.random() < _DOOMED:
             self._doom(life)
         self._running[ear.fileno()] = life
         self._selector.register(ear, selectors.EVENT_READ, life)
@@ -188,7 +190,7 @@ class Machine:
         if moment < 0.4:
             life.kill_after_stored = self._dice.randint(1, count)
         else:
-            life.kill_after_sent = self._dice.randint(1, 3 * count)
+            life.kill_after_sent = self._dice.randint(1, 2 * count)
 
     def _kill_who_is_due(self) -> None:
         now = time.monotonic()
