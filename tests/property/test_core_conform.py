@@ -75,6 +75,28 @@ class HostileSequence(Sequence[Any]):
         return 3
 
 
+class Endless(Mapping[str, Any]):
+    """A mapping that makes a key for each question, as lazy clients of databases do."""
+
+    def __getitem__(self, key: str) -> Any:
+        return key
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(number) for number in itertools.count())
+
+    def __len__(self) -> int:
+        return 1
+
+
+class HostileNumber(float):
+    """A number whose own comparisons raise, as lazy columns' do."""
+
+    def _refuse(self, other: object = None) -> Any:
+        raise RuntimeError(SECRET)
+
+    __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __sub__ = _refuse
+
+
 class Text(str):
     """A text of another type, as templating libraries have."""
 
@@ -152,6 +174,9 @@ ODD: list[Callable[[], Any]] = [
     lambda: numpy.array(5),
     lambda: numpy.float64("nan"),
     lambda: range(3),
+    lambda: range(10**12),
+    lambda: HostileNumber(1.5),
+    Endless,
     lambda: {1: "a", "1": "b"},
     lambda: {("a", 1): SECRET, None: 1, 2.5: 2},
     lambda: {SECRET, "b"},

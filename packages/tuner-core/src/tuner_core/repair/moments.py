@@ -110,7 +110,7 @@ def _seconds(name: str, value: Any, repairs: Repairs) -> float | None:
         return None
     if isinstance(value, str):
         repairs.note(name, "text, read as a moment")
-    elif isinstance(value, int | float) and value >= 1e14:
+    elif issubclass(type(value), int | float) and (number_in(value) or 0.0) >= 1e14:
         repairs.note(name, "in micro- or nanoseconds, sent as milliseconds")
     return seconds
 
@@ -119,7 +119,10 @@ def _note_units(start: Any, end: Any, repairs: Repairs) -> None:
     # Even the type of a proxy may raise, so the values are not asked for it.
     if not issubclass(type(start), int | float) or not issubclass(type(end), int | float):
         return
-    if units_per_second(start) != units_per_second(end):
+    first, last = number_in(start), number_in(end)
+    if first is None or last is None:
+        return
+    if units_per_second(first) != units_per_second(last):
         repairs.note("end_timestamp", "in another unit than start_timestamp, both sent as milliseconds")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, cast
 
-from tuner_core.repair.notes import MOST_VALUES
 from tuner_core.repair.scalars import text_of
 from tuner_core.repair.times import ROWS, row_times, row_words, seconds_for_milliseconds
 from tuner_core.repair.tools import row_metadata, row_node, row_tool
@@ -33,6 +32,7 @@ _OTHER_ROLE_NAMES = {
     "agent_handoff": "node_transition",
 }
 _ROW_S = (0.1, 50.0)
+_MOST_ROWS = 100_000
 _SPOKEN = frozenset({"user", "agent"})
 _ORDER = ("role", "content", "text", "start_ms", "end_ms", "duration_ms", "words", "node", "tool", "metadata")
 _KNOWN = frozenset(_ORDER)
@@ -82,7 +82,10 @@ def _listed(rows: Any, repairs: Repairs) -> list[Any]:
             repairs.note(ROWS, "one row, put into a list")
             return [rows]
         if isinstance(rows, Iterable):
-            return list(islice(cast("Iterable[Any]", rows), MOST_VALUES))
+            listed = list(islice(cast("Iterable[Any]", rows), _MOST_ROWS + 1))
+            if len(listed) > _MOST_ROWS:
+                repairs.note(ROWS, f"more than {_MOST_ROWS} rows, the rest left out")
+            return listed[:_MOST_ROWS]
     except Exception:  # an iterable of the user's may raise anything
         repairs.note(ROWS, "could not be read to its end")
         return []
@@ -132,7 +135,7 @@ def _segment(
         text = given["content"]
         repairs.note(f"{ROWS}[].text", "taken from content")
     elif "content" in given:
-        segment["content"] = as_json(given["content"], field=f"{ROWS}[], a further key", repairs=repairs)
+        _keep(segment, "content", given["content"], repairs)
     if text is not None:
         segment["text"] = text_of(f"{ROWS}[].text", text, repairs)
     segment.update(row_times(given, call_start_ms, scale, repairs))
@@ -150,8 +153,14 @@ def _segment(
     if not given.keys() <= _KNOWN:
         for name, value in given.items():
             if name not in _KNOWN:
-                segment[name] = as_json(value, field=f"{ROWS}[], a further key", repairs=repairs)
+                _keep(segment, name, value, repairs)
     return segment
+
+
+def _keep(segment: dict[str, Any], name: str, value: Any, repairs: Repairs) -> None:
+    converted = as_json(value, field=f"{ROWS}[], a further key", repairs=repairs)
+    if converted is not None:
+        segment[name] = converted
 
 
 def _role(given: Mapping[str, Any], repairs: Repairs) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any, cast
 
 from tuner_core.records import Word
@@ -25,6 +26,7 @@ _WORD_S = (0.02, 10.0)
 _SURE_SPANS = 3
 _LOOKED_AT = 8
 _SLACK_MS = 2000.0
+_MOST_WORDS = 100_000
 
 
 def relative_ms(
@@ -115,7 +117,10 @@ def row_words(value: Any, call_start_ms: int, scale: float, repairs: Repairs) ->
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
         repairs.note(_WORDS, "not a list, left out")
         return []
-    given = [_word_fields(word) for word in cast("Sequence[Any]", value)]
+    given = [_word_fields(word) for word in islice(cast("Sequence[Any]", value), _MOST_WORDS + 1)]
+    if len(given) > _MOST_WORDS:
+        repairs.note(_WORDS, f"more than {_MOST_WORDS} words in a row, the rest left out")
+        del given[_MOST_WORDS:]
     spans = ((word.get("start_ms"), word.get("end_ms")) for word in given[:_LOOKED_AT])
     if scale == 1 and seconds_for_milliseconds(spans, usual_s=_WORD_S, longest_ms=_LONGEST_MS):
         repairs.note(_WORDS, "times in seconds, made milliseconds")
@@ -139,8 +144,10 @@ def seconds_for_milliseconds(
     total = last = 0.0
     count = 0
     fractions = False
-    for start, end in spans:
-        if _is_span(start, end):
+    for given in spans:
+        span = _span(*given)
+        if span is not None:
+            start, end = span
             total += end - start
             count += 1
             last = max(last, end)
@@ -151,10 +158,12 @@ def seconds_for_milliseconds(
     return shortest <= total / count < longest and last * 1000 <= longest_ms + _SLACK_MS
 
 
-def _is_span(start: Any, end: Any) -> bool:
+def _span(start: Any, end: Any) -> tuple[float, float] | None:
     # Even the type of a proxy may raise, so the values are not asked for it.
-    numbers = issubclass(type(start), int | float) and issubclass(type(end), int | float)
-    return numbers and 0 <= start < end
+    if not (issubclass(type(start), int | float) and issubclass(type(end), int | float)):
+        return None
+    first, last = number_in(start), number_in(end)
+    return (first, last) if first is not None and last is not None and 0 <= first < last else None
 
 
 def _odd_number(field: str, value: Any, call_start_ms: int, scale: float, repairs: Repairs) -> float | None:

@@ -81,7 +81,9 @@ def row_node(value: Any, repairs: Repairs, *, required: bool) -> dict[str, Any] 
     if "reason" in fields:
         node["reason"] = text_of(f"{_NODE}.reason", fields.pop("reason"), repairs)
     for name, member in fields.items():
-        node[name] = as_json(member, field=f"{_NODE}, a further key", repairs=repairs)
+        converted = as_json(member, field=f"{_NODE}, a further key", repairs=repairs)
+        if converted is not None:
+            node[name] = converted
     return node
 
 

@@ -6,20 +6,21 @@ import base64
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from tuner_core.repair.notes import Repairs
+from tuner_core.repair.notes import MOST_VALUES, Repairs
 
 __all__ = ["MAX_DEPTH", "JsonValue", "Repairs", "as_json", "as_object", "clean_text", "fields_of", "plain"]
 
@@ -30,6 +31,7 @@ MAX_DEPTH = 64
 
 _INT64 = range(-(2**63), 2**63)
 _LONGEST_INT_BITS = 10_000
+_MOST_MADE = 100_000  # of a container that may make its members when it is asked for them
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -131,6 +133,9 @@ class _Converter:
             if kind is dict or kind is list:
                 return self._container(value, value, depth)
             return self._odd(value, depth)
+        except _TooManyMembers:
+            self._repairs.note(self._field, "a value with too many members was cut")
+            return None
         except Exception:  # a value's own methods may raise anything
             return self._named(value)
 
@@ -148,7 +153,7 @@ class _Converter:
         if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
             item = value.item()  # a scalar of numpy or torch
             return self._named(value) if type(item) is type(value) else self.convert(item, depth + 1)
-        members = _members(value)
+        members = _members(value, max(self._repairs.values_left, 0))
         return self._named(value) if members is None else self._container(value, members, depth)
 
     def _container(self, value: Any, members: list[Any] | dict[Any, Any], depth: int) -> JsonValue:
@@ -255,18 +260,41 @@ def _bytes_text(raw: bytes) -> str:
         return base64.b64encode(raw).decode("ascii")
 
 
-def _members(value: Any) -> list[Any] | dict[Any, Any] | None:
-    """The members of a container, None when the value is none."""
+class _TooManyMembers(Exception):
+    """A container that would fill the memory, such as `range(10**12)`."""
+
+
+def _at_most(limit: int, items: Iterable[Any]) -> list[Any]:
+    taken = list(islice(items, limit + 1))
+    if len(taken) > limit:
+        raise _TooManyMembers
+    return taken
+
+
+def _members(value: Any, limit: int = MOST_VALUES) -> list[Any] | dict[Any, Any] | None:
+    """The members of a container, None when the value is none.
+
+    Raises:
+        _TooManyMembers: there are more than `limit`.
+    """
     if isinstance(value, BaseModel):
         return model_fields(value)
+    if isinstance(value, dict):
+        return dict(cast("dict[Any, Any]", value))
+    if not isinstance(value, list | tuple | set | frozenset):
+        limit = min(limit, _MOST_MADE)
     if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
+        mapping = cast("Mapping[Any, Any]", value)
+        return {key: mapping[key] for key in _at_most(limit, mapping)}
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, Set):
-        return sorted(cast("Set[Any]", value), key=str)
+        return sorted(_at_most(limit, cast("Set[Any]", value)), key=str)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-        return list(cast("Sequence[Any]", value))
+        return _at_most(limit, cast("Sequence[Any]", value))
+    shape: Any = getattr(cast("Any", value), "shape", ())
+    if isinstance(shape, tuple) and math.prod(cast("tuple[int, ...]", shape)) > limit:
+        raise _TooManyMembers
     tolist: Any = getattr(cast("Any", value), "tolist", None)  # arrays of numpy and its kin
     listed: Any = tolist() if callable(tolist) else None
     return cast("list[Any]", listed) if isinstance(listed, list) else None
