@@ -146,12 +146,18 @@ class Cutter:
 async def test_an_invite_too_long_for_udp_goes_over_tcp():
     long = {"X-Context": "x" * 1300}
     async with PyMediaEngine() as engine, Dialer(engine=engine) as dialer:
-        async with Answerer(echo, port=0, engine=engine) as both:
-            over_tcp = await dialer.run(both.uri, BEEP, headers=long)
-            short = await dialer.run(both.uri, BEEP)
+        async with Answerer(echo, host="0.0.0.0", port=0, engine=engine) as both:
+            uri = f"sip:agent@127.0.0.1:{both.local[1]}"
+            over_tcp = await dialer.run(uri, BEEP, headers=long)
+            short = await dialer.run(uri, BEEP)
     assert [run.outcome.detail for run in (over_tcp, short) if not run.outcome.passed] == []
     assert "SIP/2.0/TCP" in sent(over_tcp, "INVITE ")[0]
     assert transports_of(short) == ["udp"]
+    # An answerer on all interfaces shows each caller the address that it reached.
+    for run in (over_tcp, short):
+        answer = next(event for event in run.trace.of("sip.received") if "200" in event.fields["summary"])
+        assert f"Contact: <{uri}" in answer.fields["message"]
+        assert "c=IN IP4 127.0.0.1" in answer.fields["message"]
 
 
 async def test_the_public_address_stands_in_via_contact_and_sdp():

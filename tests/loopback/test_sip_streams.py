@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -325,6 +326,24 @@ async def test_an_edge_may_ask_callers_for_a_certificate(authority: Ca):
         async with end(tls=TlsSettings(ca_file=authority.file)) as near:
             near.transports.send(message(), far.hop("tls"))
             assert "--tls-cert" in await near.why_lost()
+
+
+async def test_a_caller_that_an_edge_asks_in_vain_for_a_certificate_says_so(authority: Ca):
+    """OpenSSL tells it by an alert after the handshake; asyncio's own server end would close without a word."""
+    issued = authority.issue("127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
+    context.load_cert_chain(issued.certificate, issued.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            with server.accept()[0] as connection, pytest.raises(ssl.SSLError):
+                context.wrap_socket(connection, server_side=True)
+
+        async with end(tls=TlsSettings(ca_file=authority.file)) as near:
+            near.transports.send(message(), Hop("tls", *server.getsockname()))
+            await asyncio.to_thread(refuse)
+            assert "it asks for a certificate of ours" in await near.why_lost()
 
 
 async def test_a_port_without_tls_and_a_port_without_anything_are_told():
