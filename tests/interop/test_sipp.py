@@ -1,4 +1,4 @@
-"""Our dialer against SIPp as the answering side: an independent implementation of the same standard."""
+"""Our two ends against SIPp, an independent implementation of the same standard, over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pytest
 
+from tuner_sipbridge.agents.echo import echo
+from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.dialer.run import CallRun
@@ -20,19 +24,26 @@ SCENARIOS = Path(__file__).parent / "sipp"
 USERNAME, PASSWORD = "probe", "s3cret, with comma"
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+Transport = Literal["udp", "tcp"]
+SOCKETS = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+
+
+def free_port(transport: Transport = "udp") -> int:
+    with socket.socket(socket.AF_INET, SOCKETS[transport]) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @asynccontextmanager
-async def sipp(scenario: str, folder: Path) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
-    """SIPp playing one of our scenarios for one call; gives the URI to dial and the process."""
-    port, media = free_port(), free_port()
+async def sipp(
+    scenario: str, folder: Path, transport: Transport = "udp", *, calls: int = 1, far: str = ""
+) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
+    """SIPp playing one of our scenarios; gives the URI to dial and the process. With `far` it calls there."""
+    port, media = free_port(transport), free_port()
     process = await asyncio.create_subprocess_exec(
         *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port)),
-        *("-mi", "127.0.0.1", "-mp", str(media), "-rtp_echo", "-m", "1", "-nostdin", "-timeout", "20s"),
+        *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", str(calls), *([far] if far else [])),
+        *("-mi", "127.0.0.1", "-mp", str(media), "-rtp_echo", "-nostdin", "-timeout", "20s"),
         *("-trace_msg", "-message_file", str(folder / "messages.log"), "-trace_err"),
         *("-error_file", str(folder / "errors.log"), "-timeout_error"),
         cwd=folder,
@@ -40,18 +51,19 @@ async def sipp(scenario: str, folder: Path) -> AsyncGenerator[tuple[str, asyncio
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        await listening(port)
-        yield f"sip:agent@127.0.0.1:{port}", process
+        if not far:
+            await listening(port, transport)
+        yield f"sip:agent@127.0.0.1:{port}{';transport=tcp' if transport == 'tcp' else ''}", process
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
 
 
-async def listening(port: int) -> None:
-    """Wait until something is bound to the UDP port."""
+async def listening(port: int, transport: Transport) -> None:
+    """Wait until something is bound to the port."""
     for _ in range(500):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET, SOCKETS[transport]) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
@@ -64,14 +76,16 @@ def beep(*steps: dict[str, object] | str) -> Scenario:
     return Scenario.model_validate({"name": "beep", "persona": {"voice": "tone"}, "steps": list(steps)})
 
 
-async def dial(scenario: str, folder: Path, played: Scenario) -> tuple[CallRun, int]:
+async def dial(
+    scenario: str, folder: Path, played: Scenario, transport: Transport = "udp", *, probe: str = "kept"
+) -> tuple[CallRun, int]:
     """Play `played` on a call to SIPp; gives the run and SIPp's exit code (0: it saw what it expected)."""
     async with (
-        sipp(scenario, folder) as (uri, process),
+        sipp(scenario, folder, transport) as (uri, process),
         Dialer(username=USERNAME, password=PASSWORD) as dialer,
     ):
         run = await dialer.run(
-            uri, played, headers={"X-Probe": "kept"}, sip_call_id="2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd"
+            uri, played, headers={"X-Probe": probe}, sip_call_id="2jf9wCCXa8Zk3Qm7Lr5Tb1Vn0Pd"
         )
         async with asyncio.timeout(10):
             code = await process.wait()
@@ -86,8 +100,10 @@ def sent(run: CallRun, method: str) -> list[str]:
     ]
 
 
-async def test_challenge_is_answered_and_the_echo_is_recorded(tmp_path: Path):
-    run, code = await dial("challenge", tmp_path, beep({"say": "one two three"}, {"pause_s": 0.2}))
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_challenge_is_answered_and_the_echo_is_recorded(tmp_path: Path, transport: Transport):
+    scenario = beep({"say": "one two three"}, {"pause_s": 0.2})
+    run, code = await dial("challenge", tmp_path, scenario, transport)
     assert (code, run.outcome.kind) == (0, "success")
     assert [event.fields["status"] for event in run.trace.of("call.ringing")] == [180]
     invites = sent(run, "INVITE ")
@@ -144,6 +160,34 @@ async def test_busy_is_acknowledged_and_told(tmp_path: Path):
     assert (code, run.outcome.kind) == (0, "agent_error")
     assert "486" in run.outcome.detail
     assert len(sent(run, "ACK ")) == 1
+
+
+async def test_a_call_over_tcp_that_the_agent_ends(tmp_path: Path):
+    played = beep({"say": "one"}, {"listen": {"patience_s": 5.0}}, {"say": "two"})
+    run, code = await dial("agent_bye", tmp_path, played, "tcp")
+    assert (code, run.outcome.kind) == (0, "agent_error")
+    assert {event.fields["transport"] for event in run.trace.of("sip.sent", "sip.received")} == {"tcp"}
+
+
+async def test_busy_over_tcp_is_acknowledged(tmp_path: Path):
+    run, code = await dial("busy", tmp_path, beep({"say": "one"}), "tcp")
+    assert (code, len(sent(run, "ACK "))) == (0, 1)
+
+
+async def test_a_long_invite_goes_over_udp_where_tcp_is_refused(tmp_path: Path):
+    run, code = await dial("challenge", tmp_path, beep({"say": "one"}), probe="x" * 1300)
+    assert (code, run.outcome.kind) == (0, "success")
+    assert ["SIP/2.0/UDP" in invite for invite in sent(run, "INVITE ")] == [False, True, True]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_sipp_calls_our_answering_side(tmp_path: Path, transport: Transport):
+    async with Answerer(echo, port=0) as answerer:
+        host, port = answerer.local
+        async with sipp("caller", tmp_path, transport, calls=3, far=f"{host}:{port}") as (_, process):
+            async with asyncio.timeout(15):
+                code = await process.wait()
+    assert (code, answerer.calls_served) == (0, 3)
 
 
 async def test_each_repeated_200_is_acknowledged(tmp_path: Path):

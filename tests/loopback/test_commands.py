@@ -43,12 +43,13 @@ def scenario(tmp_path: Path) -> Path:
 
 async def test_dial_plays_a_scenario_and_leaves_its_evidence(scenario, tmp_path):
     out = tmp_path / "out"
-    async with Answerer(echo, port=0, username="probe", password="s3cret") as answerer:
+    async with Answerer(echo, port=0, transport="tcp", username="probe", password="s3cret") as answerer:
         host, port = answerer.local
         done = await bridge_beside(
             *(
                 "dial",
                 f"sip:agent@{host}:{port}",
+                "--transport=tcp",
                 f"--scenario={scenario}",
                 "--username=probe",
                 "--password=s3cret",
@@ -60,6 +61,7 @@ async def test_dial_plays_a_scenario_and_leaves_its_evidence(scenario, tmp_path)
     assert (call["sip_call_id"], call["outcome"], call["linked"]) == ("my-own-call-id", "success", None)
     assert (out / call["recording"]).stat().st_size > 8000
     assert "X-Probe: 1" in (out / call["trace"]).read_text()
+    assert '"transport": "tcp"' in (out / call["trace"]).read_text()
     assert (out / "report.html").exists()
 
 

@@ -1,8 +1,9 @@
 import pytest
 
+from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.headers import Headers
 from tuner_sipbridge.sip.message import Request
-from tuner_sipbridge.sip.routing import Hop, address_of, next_hop, note_source
+from tuner_sipbridge.sip.routing import Hop, address_of, next_hop, note_source, transport_of, way_back
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -22,6 +23,54 @@ def test_address_of_a_uri(uri: str, address: tuple[str, int]):
 def invite(*routes: str, via: str = "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK-1") -> Request:
     headers = Headers([("Via", via), *(("Route", route) for route in routes)])
     return Request("INVITE", Uri.parse("sip:agent@far.example:5070"), headers)
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport"),
+    [
+        ("sip:far.example", None),
+        ("sip:far.example;transport=UDP", "udp"),
+        ("sip:far.example;transport=Tcp", "tcp"),
+        ("sip:far.example;transport=tls", "tls"),
+        ("sips:far.example", "tls"),
+        ("sips:far.example;transport=tcp", "tls"),
+    ],
+)
+def test_transport_of_a_uri(uri: str, transport: str | None):
+    assert transport_of(Uri.parse(uri)) == transport
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("sips:far.example;transport=udp", "transport=udp cannot carry"),
+        ("sip:far.example;transport=sctp", "transport=sctp is not spoken"),
+        ("tel:+15550100", "only sip and sips URIs"),
+    ],
+)
+def test_a_transport_that_is_not_spoken_is_refused(uri: str, reason: str):
+    with pytest.raises(LocalProtocolError, match=reason):
+        transport_of(Uri.parse(uri))
+
+
+@pytest.mark.parametrize(("name", "port"), [("UDP", 5060), ("TCP", 5060), ("TLS", 5061)])
+def test_the_port_that_holds_is_that_of_the_transport_in_via(name: str, port: int):
+    request = invite("<sip:p1.example;lr>", via=f"SIP/2.0/{name} 10.0.0.1:5060;branch=z9hG4bK-1")
+    assert next_hop(request).address == ("p1.example", port)
+
+
+def test_over_a_stream_a_response_goes_back_on_its_connection_or_else_to_sent_by():
+    request = invite(via="SIP/2.0/TLS private.example;rport;branch=z9hG4bK-1")
+    source = Hop("tls", "192.0.2.7", 40123)
+    note_source(request, source)
+    assert way_back(request, source) == Hop("tls", "192.0.2.7", 5061, flow=("192.0.2.7", 40123))
+
+
+def test_over_udp_a_response_goes_back_to_where_its_request_came_from():
+    request = invite(via="SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bK-1")
+    source = Hop("udp", "192.0.2.7", 6000)
+    note_source(request, source)
+    assert way_back(request, source) == source
 
 
 def test_a_request_goes_to_its_uri():

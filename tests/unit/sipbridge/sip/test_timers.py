@@ -16,6 +16,11 @@ def test_a_reliable_transport_repeats_nothing_and_waits_for_no_repeats():
     assert (timers.b, timers.f, timers.h, timers.l, timers.m) == (32.0, 32.0, 32.0, 32.0, 32.0)
 
 
+def test_only_udp_loses_messages():
+    timers = Timers(t1=0.1)
+    assert [timers.over(transport).a for transport in ("udp", "tcp", "tls")] == [0.1, None, None]
+
+
 def test_all_of_them_follow_the_base_values():
     timers = Timers(t1=0.01, t2=0.04, t4=0.05)
     assert (timers.b, timers.d, timers.i) == (0.64, 0.64, 0.05)

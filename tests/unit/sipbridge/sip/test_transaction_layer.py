@@ -5,23 +5,34 @@ from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.transaction_layer import (
     NoAck,
     NoResponse,
+    NotSent,
     RequestArrived,
     ResponseArrived,
     TransactionLayer,
 )
+from tuner_sipbridge.sip.uri import Uri
 
 PEER = Hop("udp", "192.0.2.1", 5099)
 
 
-def request(method: str, *, branch: str = "z9hG4bK-1", number: int = 1, tag: str = "a") -> Request:
+def request(
+    method: str,
+    *,
+    branch: str = "z9hG4bK-1",
+    number: int = 1,
+    tag: str = "a",
+    via: str = "UDP",
+    subject: str = "",
+) -> Request:
     message = parse_datagram(
         (
             f"{method} sip:agent@far.example:5070 SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 10.0.0.1:5060;rport;branch={branch}\r\n"
+            f"Via: SIP/2.0/{via} 10.0.0.1:5060;rport;branch={branch}\r\n"
             f"From: <sip:caller@10.0.0.1>;tag={tag}\r\n"
             "To: <sip:agent@far.example>\r\n"
             "Call-ID: c1\r\n"
             f"CSeq: {number} {method}\r\n"
+            f"Subject: {subject}\r\n"
             "\r\n"
         ).encode()
     )
@@ -111,3 +122,91 @@ def test_a_cancelled_invite_can_be_abandoned():
     layer.receive(late := response_to(invite, 200, to_tag="b"), now=34.0)
     assert isinstance(late, Response)
     assert layer.events()[1:] == []
+
+
+FAR_TCP = Hop("tcp", "far.example", 5070)
+LONG = "x" * 1300
+
+
+def sent(layer: TransactionLayer) -> list[tuple[str, str, Hop]]:
+    """Method, transport in Via and hop of each request."""
+    return [(message.cseq.method, message.via.transport, hop) for message, hop in layer.outgoing()]
+
+
+def test_over_tcp_nothing_is_repeated_and_nothing_waits_for_repeats():
+    layer = TransactionLayer()
+    layer.send(bye := request("BYE", via="TCP"), now=0.0)
+    layer.receive(
+        info := request("INFO", branch="z9hG4bK-9", via="TCP"), now=0.0, source=Hop("tcp", *PEER.address)
+    )
+    layer.respond(response_to(info, 200), now=0.1)
+    assert len(layer.outgoing()) == 2
+    assert layer.next_deadline() == 32.0
+    layer.receive(response_to(bye, 200), now=0.2)
+    assert layer.idle
+
+
+def test_a_response_goes_back_on_the_connection_of_its_request():
+    layer = TransactionLayer()
+    layer.receive(bye := request("BYE", via="TCP"), now=0.0, source=Hop("tcp", "10.0.0.1", 40123))
+    layer.respond(response_to(bye, 200), now=0.0)
+    assert [hop for _, hop in layer.outgoing()] == [Hop("tcp", "10.0.0.1", 5060, flow=("10.0.0.1", 40123))]
+
+
+def test_requests_to_the_sender_of_a_request_go_on_its_connection():
+    layer = TransactionLayer()
+    layer.receive(request("INVITE", via="TCP"), now=0.0, source=Hop("tcp", "203.0.113.9", 40123))
+    back = request("BYE", branch="z9hG4bK-9", via="TCP")
+    back.uri = Uri.parse("sip:caller@10.0.0.1:5060;transport=tcp")
+    elsewhere = request("BYE", branch="z9hG4bK-8", via="TCP")
+    layer.send(back, now=1.0)
+    layer.send(elsewhere, now=1.0)
+    assert [hop.flow for _, hop in layer.outgoing()] == [("203.0.113.9", 40123), None]
+
+
+def test_a_request_too_long_for_udp_goes_over_tcp_and_says_so():
+    layer = TransactionLayer()
+    layer.send(invite := request("INVITE", subject=LONG), now=0.0)
+    assert sent(layer) == [("INVITE", "TCP", FAR_TCP)]
+    layer.handle_timer(now=10.0)
+    assert sent(layer) == []
+    layer.receive(ok := response_to(invite, 200, to_tag="b"), now=10.1)
+    assert layer.events() == [ResponseArrived(invite, ok)]
+
+
+def test_where_tcp_is_refused_a_long_request_goes_over_udp_after_all():
+    layer = TransactionLayer()
+    layer.send(invite := request("INVITE", subject=LONG), now=0.0)
+    layer.outgoing()
+    layer.unreachable(FAR_TCP, "connection refused", now=0.1)
+    udp = Hop("udp", "far.example", 5070)
+    assert sent(layer) == [("INVITE", "UDP", udp)]
+    assert layer.events() == []
+    layer.handle_timer(now=0.6)
+    assert sent(layer) == [("INVITE", "UDP", udp)]
+    layer.receive(response_to(invite, 407, to_tag="b"), now=0.7)
+    layer.outgoing()
+    layer.send(request("INVITE", branch="z9hG4bK-2", number=2, subject=LONG), now=0.7)
+    assert sent(layer) == [("INVITE", "UDP", udp)]
+
+
+def test_an_unreachable_hop_ends_its_requests_and_no_others():
+    layer = TransactionLayer()
+    layer.send(lost := request("BYE", via="TCP"), now=0.0)
+    layer.send(heard := request("INVITE", branch="z9hG4bK-2", via="TCP"), now=0.0)
+    layer.send(request("INFO", branch="z9hG4bK-3"), now=0.0)
+    layer.receive(trying := response_to(heard, 100), now=0.1)
+    layer.outgoing()
+    layer.unreachable(FAR_TCP, "refused", now=0.2)
+    assert layer.events() == [ResponseArrived(heard, trying), NotSent(lost, "refused")]
+    assert not layer.idle
+
+
+def test_on_a_connection_that_served_before_a_lost_request_goes_once_more():
+    layer = TransactionLayer()
+    layer.send(bye := request("BYE", via="TCP"), now=0.0)
+    layer.outgoing()
+    layer.unreachable(FAR_TCP, "closed", now=0.1, again=True)
+    assert sent(layer) == [("BYE", "TCP", FAR_TCP)]
+    layer.unreachable(FAR_TCP, "closed", now=0.2, again=True)
+    assert (sent(layer), layer.events()) == ([], [NotSent(bye, "closed")])

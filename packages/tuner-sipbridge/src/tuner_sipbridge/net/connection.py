@@ -28,6 +28,7 @@ class StreamLimits:
         keep_alive_s: pause after which a connection that we opened is pinged (RFC 5626 §4.4.1 asks for 95 to 120).
         pong_s: longest time for the answer to a ping; counts only where the far end has answered one before.
         message_s: longest time from the first octet of a message to its last.
+        look_after_s: how often the times above are looked at.
         unsent_octets: what may wait to be taken by the far end.
         message: bounds on a single message.
     """
@@ -38,6 +39,7 @@ class StreamLimits:
     keep_alive_s: float = 100.0
     pong_s: float = 10.0
     message_s: float = 30.0
+    look_after_s: float = 5.0
     unsent_octets: int = 1 << 20
     message: Limits = Limits()
 

@@ -19,7 +19,6 @@ from tuner_sipbridge.sip.routing import Address, Hop, Transport
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
-_LOOK_AFTER_S = 5.0
 _Far: TypeAlias = tuple[Transport, str, int]
 _WITHOUT_ADDRESS = {"", "0.0.0.0", "::"}
 
@@ -135,7 +134,7 @@ class StreamEndpoint(ConnectionUser):
         self._connections.add(connection)
         self._by_far[_far(connection.peer)] = connection
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK_AFTER_S, self._look_after)
+            self._timer = asyncio.get_running_loop().call_later(self._limits.look_after_s, self._look_after)
 
     def on_message(self, message: Message, connection: Connection) -> None:
         """Hand a message on."""
@@ -155,11 +154,11 @@ class StreamEndpoint(ConnectionUser):
                 self._unreachable(hop, text, connection.heard)
 
     def _standing(self, to: Hop) -> Connection | None:
-        if to.flow is not None and (known := self._by_far.get((to.transport, *to.flow))) is not None:
-            return known
-        known = self._by_hop.get(_key(to))
+        known = [self._by_far.get((to.transport, *to.flow)) if to.flow is not None else None]
+        known.append(self._by_hop.get(_key(to)))
         # An address without a name is proved by whatever connection stands to it.
-        return known or (self._by_far.get(_far(to)) if to.name is None else None)
+        known.append(self._by_far.get(_far(to)) if to.name is None else None)
+        return next((one for one in known if one is not None and one.ended is None), None)
 
     async def _connect(self, far: Hop) -> None:
         # A name that was proved at this address before must be proved again.
@@ -221,7 +220,9 @@ class StreamEndpoint(ConnectionUser):
         for connection in list(self._connections):
             connection.calls = {call_id for call_id in connection.calls if self._is_live(call_id)}
             connection.look_after(now=loop.time())
-        self._timer = loop.call_later(_LOOK_AFTER_S, self._look_after) if self._connections else None
+        self._timer = (
+            loop.call_later(self._limits.look_after_s, self._look_after) if self._connections else None
+        )
 
 
 def _key(hop: Hop) -> Hop:
