@@ -159,17 +159,11 @@ class Uri:
         for written_name, written_value in self.headers:
             name, value = unquote(written_name), unquote(written_value, errors="surrogateescape")
             if name.lower() == "body":
-                raise LocalProtocolError(
-                    'URI: a body after "?" cannot be sent, the session description stands there'
-                )
+                raise LocalProtocolError('URI: a body after "?" cannot be sent')
             if not is_token(name):
-                raise LocalProtocolError(
-                    f'URI: the header "{written_name}" after "?" has no name that a header can have'
-                )
+                raise LocalProtocolError(f'URI: "{written_name}" after "?" is no header name')
             if _CONTROL.search(value):
-                raise LocalProtocolError(
-                    f'URI: the value of {name} after "?" has a line break or another control character'
-                )
+                raise LocalProtocolError(f"URI: the value of {name} has a line break or control character")
             fields.append((name, value))
         return fields
 
