@@ -165,7 +165,7 @@ def _allowed(uri: Uri, transports: Sequence[Transport]) -> list[Transport]:
         raise LocalProtocolError("sips URI: it asks for TLS, which transport=udp cannot carry; take one away")
     if uri.scheme == "sips" and asked in (None, "tcp"):
         asked = "tls"
-    allowed = list(transports) if asked is None else [one for one in transports if one == asked]
+    allowed: list[Transport] = [one for one in transports if asked is None or one == asked]
     if not allowed:
         spoken = ", ".join(transports)
         raise LocalProtocolError(f"{uri.scheme} URI: it asks for {asked}, and only {spoken} may be used")
@@ -202,9 +202,9 @@ def _usable(records: Sequence[Naptr], allowed: list[Transport]) -> list[Naptr]:
 
 
 def _by_srv(names: list[tuple[Transport, str]], inquiry: _Inquiry) -> list[_Place]:
-    answers = [(transport, inquiry.ask("SRV", name).srv) for transport, name in names]
+    answers = [inquiry.ask("SRV", name).srv for _, name in names]
     places: list[_Place] = []
-    for transport, records in answers:
+    for (transport, _), records in zip(names, answers, strict=True):
         if records and all(record.target in (".", "") for record in records):
             inquiry.denied = True
         usable = [record for record in records if record.port and record.target not in (".", "")]
