@@ -150,6 +150,11 @@ class SipDriver:
         """Datagrams that were no SIP message."""
         return self._transports.malformed
 
+    @property
+    def calls(self) -> int:
+        """How many machines run."""
+        return len(self._legs)
+
     def add(self, machine: CallMachine, observer: CallObserver) -> Leg:
         """Run a machine from now on; a machine with the same Call-ID is replaced."""
         leg = Leg(self, machine, observer)

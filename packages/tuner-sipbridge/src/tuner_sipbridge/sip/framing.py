@@ -13,7 +13,7 @@ from typing import TypeAlias
 from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.parser import Limits, parse_datagram
+from tuner_sipbridge.sip.parser import TOO_LARGE, Limits, no_end_of_head, parse_datagram
 
 PING = b"\r\n\r\n"
 """What a client sends between messages to keep its connection open (RFC 5626 §3.5.1)."""
@@ -134,7 +134,7 @@ class StreamFramer:
         end = _END_OF_HEAD.search(waiting, self._searched, most)
         if end is None:
             if len(waiting) >= most:
-                raise RemoteProtocolError(f"no empty line within {most} octets ends the headers")
+                raise no_end_of_head(len(waiting) + 1, self._limits)
             self._searched = max(0, len(waiting) - _LONGEST_BREAK)
             return None
         self._searched = end.start()
@@ -151,5 +151,6 @@ class StreamFramer:
             raise RemoteProtocolError("Content-Length is not a number of octets")
         if end.end() + body > self._limits.message_octets:
             allowed = self._limits.message_octets
-            raise RemoteProtocolError(f"message of {end.end() + body} octets; {allowed} are allowed")
+            problem = f"message of {end.end() + body} octets; {allowed} are allowed"
+            raise RemoteProtocolError(problem, status=TOO_LARGE)
         return end.end() + body

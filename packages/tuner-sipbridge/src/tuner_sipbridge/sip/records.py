@@ -142,16 +142,12 @@ class AnswerCache:
         return len(self._answers)
 
     def note(self, question: Question, answer: Answer, *, now: float) -> None:
-        """Keep an answer for `answer.ttl_s` seconds; the oldest give way when there are thousands."""
+        """Keep an answer for `answer.ttl_s` seconds; the oldest gives way when there are thousands."""
         self._answers.pop(question, None)
         if answer.ttl_s > 0:
             self._answers[question] = (now + answer.ttl_s, answer)
         if len(self._answers) > _MOST_ANSWERS:
-            self._answers = {
-                kept: entry for kept, entry in self._answers.items() if entry[0] > now
-            } or self._answers
-            while len(self._answers) > _MOST_ANSWERS:
-                del self._answers[next(iter(self._answers))]
+            del self._answers[next(iter(self._answers))]
 
     def known(self, *, now: float) -> Mapping[Question, Answer]:
         """The answers that hold at `now`."""
