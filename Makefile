@@ -42,6 +42,10 @@ fix: $(READY) ## let ruff mend and format
 bench: $(READY) peers ## CPU, calls per core and pacing beside the peers
 	@$(BIN)/python -m bench
 
+fuzz: $(READY) ## fuzz message, stream, SDP and challenge for SECONDS=60 each, with atheris where it installs
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group fuzz 2>/dev/null || true
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
+
 build: $(READY) ## the four wheels, built and installed into a clean environment (dist)
 	@$(BIN)/python tools/build.py
 
