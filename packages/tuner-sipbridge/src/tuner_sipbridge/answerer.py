@@ -281,6 +281,11 @@ class Answerer:
         return host, port or local[1]
 
     @property
+    def calls(self) -> int:
+        """Calls at this moment, those included whose last transaction is not over."""
+        return self._driver.calls
+
+    @property
     def refused(self) -> Mapping[str, int]:
         """Requests turned away: `malformed`, and `calls` and `rate` as in `call.load`."""
         return {"malformed": self._driver.malformed, **self._gate.refused}
@@ -288,7 +293,7 @@ class Answerer:
     def _on_stray_request(self, request: Request, source: Hop) -> None:
         new_call = request.method == "INVITE" and request.to.tag is None
         now = clock.now()
-        objection = self._gate.objection(source.host, calls=self._driver.calls, new_call=new_call, now=now)
+        objection = self._gate.objection(source.host, calls=self.calls, new_call=new_call, now=now)
         if objection is not None and request.method != "ACK":
             self._driver.reply(request, objection.to(request, tag=self._ids.tag()), source)
         elif new_call:
