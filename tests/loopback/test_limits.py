@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import NamedTuple
 
 import pytest
 
@@ -27,6 +28,13 @@ Contact: <sip:probe@127.0.0.1>\r
 Content-Length: 0\r
 \r
 """
+
+
+class Answered(NamedTuple):
+    """The start line of a response."""
+
+    status: int
+    reason: str
 
 
 async def ask(answerer: Answerer, method: str, header: str = "X-None: 0", number: int = 1) -> Response:
@@ -83,7 +91,7 @@ async def test_one_call_too_many_is_told_when_to_come_again():
                 async with dialer.dial(f"sip:agent@{host}:{port}"):
                     pass
         assert rejected.value.status == 503
-        assert answerer.refused == {"malformed": 0, "calls": 1}
+        assert answerer.refused == {"calls": 1}
 
 
 async def test_a_source_that_asks_too_often_is_told_when_to_come_again():
@@ -91,4 +99,33 @@ async def test_a_source_that_asks_too_often_is_told_when_to_come_again():
         answers = [await ask(answerer, "OPTIONS", number=number) for number in range(3)]
         assert [answer.status for answer in answers] == [200, 200, 503]
         assert int(answers[2].headers.get("Retry-After") or 0) > 90
-        assert answerer.refused == {"malformed": 0, "rate": 1}
+        assert answerer.refused == {"rate": 1}
+
+
+async def test_over_tcp_a_malformed_message_is_refused_and_the_next_one_served():
+    async with Answerer(echo, port=0) as answerer:
+        reader, writer = await asyncio.open_connection(*answerer.local)
+        try:
+            for number, header in enumerate(("Require", "X-A: 1\r\nFoobar roobar", "X-A: 1"), start=1):
+                request = REQUEST.format(method="OPTIONS", header=header, number=number)
+                writer.write(request.replace("/UDP", "/TCP").encode())
+            async with asyncio.timeout(5):
+                answers = [await _read_answer(reader) for _ in range(3)]
+            assert [answer.status for answer in answers] == [400, 400, 200]
+            assert answers[1].reason == "Bad Request: header field 8 has no colon"
+            writer.write(
+                b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nl: 1\r\nl: 2\r\n\r\n"
+            )
+            async with asyncio.timeout(5):
+                last = await _read_answer(reader)
+                assert last.reason == "Bad Request: Content-Length stands more than once"
+                assert await reader.read() == b""
+            assert answerer.refused == {"malformed": 3}
+        finally:
+            writer.close()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> Answered:
+    head = await reader.readuntil(b"\r\n\r\n")
+    _, status, reason = head.split(b"\r\n")[0].decode().split(" ", 2)
+    return Answered(int(status), reason)

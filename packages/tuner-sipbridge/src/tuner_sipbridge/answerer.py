@@ -287,8 +287,9 @@ class Answerer:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """Requests turned away: `malformed`, and `calls` and `rate` as in `call.load`."""
-        return {"malformed": self._driver.malformed, **self._gate.refused}
+        """What was turned away: `malformed` messages, `connections`, and `calls` and `rate` as in `call.load`."""
+        counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
+        return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
 
     def _on_stray_request(self, request: Request, source: Hop) -> None:
         new_call = request.method == "INVITE" and request.to.tag is None

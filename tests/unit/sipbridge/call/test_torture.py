@@ -18,6 +18,7 @@ from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.message import Request, Response
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.refusal import refusal_of
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.testing.network import CountedIds
 
 OURS = ("Allow", "Contact", "Server", "Supported")
@@ -113,7 +114,9 @@ def told(answer: Response | None) -> list[str] | None:
 
 
 def _answer_to_invite(invite: Request) -> tuple[str, Response | None]:
-    call = InboundCall(invite, now=0.0, local=("192.0.2.1", 5060), ids=CountedIds("agent"), source=SOURCE)
+    call = InboundCall(
+        invite, now=0.0, local=("192.0.2.1", 5060), ids=CountedIds("agent"), source=Hop("udp", *SOURCE)
+    )
     call.ring(now=0.0)
     ((response, _),) = call.outgoing()
     assert isinstance(response, Response)
