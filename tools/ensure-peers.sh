@@ -1,11 +1,12 @@
 #!/bin/sh
 # Programs that the tests talk to and pip cannot install: SIPp (Debian's sip-tester) is the independent SIP peer,
 # Redis the store that several workers share, Chromium the browser that looks at the local Tuner, tshark (Wireshark's
-# command line) the reader of our capture files.
+# command line) the reader of our capture files, dnsmasq the name server.
 set -eu
 missing=
 command -v sipp >/dev/null || missing="$missing sip-tester"
 command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v dnsmasq >/dev/null || missing="$missing dnsmasq-base"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v tshark >/dev/null || missing="$missing tshark"
 [ -n "$missing" ] || exit 0

@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Literal, Self
 
 from tuner_sipbridge.call import events as signalling
+from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.challenge import Challenger
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
+from tuner_sipbridge.call.load import Gate, Load
 from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
@@ -24,7 +26,7 @@ from tuner_sipbridge.net.transports import UDP_AND_TCP
 from tuner_sipbridge.net.udp import local_address_towards, read_public_address
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.grammar import bracketed
-from tuner_sipbridge.sip.message import Message, Request, response_to
+from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import Timers
 
@@ -193,6 +195,7 @@ class Answerer:
         pick: Pick = "answer",
         engine: media.MediaEngine | None = None,
         timers: Timers = Timers(),
+        load: Load = Load(),
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -210,6 +213,7 @@ class Answerer:
             pick: `answer`; `busy`: refuse with 486; `ring`: never pick up.
             engine: media engine to use; its owner closes it.
             timers: base values of RFC 3261 §17.
+            load: how many calls and requests are taken on; who comes over it gets 503 and Retry-After.
         """
         self._agent, self._host, self._port = agent, host, port
         self._credentials = Credentials(username, password or "") if username is not None else None
@@ -220,6 +224,7 @@ class Answerer:
         self._public = None if public_address is None else read_public_address(public_address)
         self._driver = SipDriver(on_stray_request=self._on_stray_request, tls=tls or TlsSettings())
         self._ids = RandomIds()
+        self._gate = Gate(load)
         self._serving: set[asyncio.Task[None]] = set()
         self.calls_served = 0
 
@@ -275,16 +280,27 @@ class Answerer:
         host, port = self._public
         return host, port or local[1]
 
+    @property
+    def calls(self) -> int:
+        """Calls at this moment, those included whose last transaction is not over."""
+        return self._driver.calls
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """What was turned away: `malformed` messages, `connections`, and `calls` and `rate` as in `call.load`."""
+        counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
+        return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
+
     def _on_stray_request(self, request: Request, source: Hop) -> None:
-        if request.method == "INVITE" and request.to.tag is None:
+        new_call = request.method == "INVITE" and request.to.tag is None
+        now = clock.now()
+        objection = self._gate.objection(source.host, calls=self.calls, new_call=new_call, now=now)
+        if objection is not None and request.method != "ACK":
+            self._driver.reply(request, objection.to(request, tag=self._ids.tag()), source)
+        elif new_call:
             self._take(request, source)
-        elif request.method == "OPTIONS":
-            response = response_to(request, 200, to_tag=self._ids.tag())
-            response.headers.add("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
-            response.headers.add("Accept", "application/sdp")
-            self._driver.reply(request, response, source)
-        elif request.method != "ACK":
-            self._driver.reply(request, response_to(request, 481, to_tag=self._ids.tag()), source)
+        elif reply := replies.stray_reply(request):
+            self._driver.reply(request, reply.to(request, tag=self._ids.tag()), source)
 
     def _take(self, invite: Request, source: Hop) -> None:
         """Run a machine for a new call; it goes to the agent when the machine says `Incoming`."""

@@ -34,7 +34,15 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something that breaks the standard."""
+    """The peer sent something that breaks the standard.
+
+    Attributes:
+        status: what a request with this fault is answered with.
+    """
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class NetworkError(SipBridgeError):

@@ -47,6 +47,24 @@ class TestInvite:
         with pytest.raises(LocalProtocolError, match="written by the call itself"):
             dial(headers=[(name, "x")])
 
+    def test_has_the_headers_behind_the_question_mark_of_the_uri(self, dial: Dial):
+        target = Uri.parse("sip:agent@far.example;user=phone?X-Tenant=a%20b&X-Other=1")
+        invite, _ = dial(target=target, headers=[("X-CID", "call-1")]).sent[0]
+        assert invite.start_line == "INVITE sip:agent@far.example;user=phone SIP/2.0"
+        assert invite.headers.get("To") == "<sip:agent@far.example;user=phone>"
+        assert (invite.headers.get("X-Tenant"), invite.headers.get("X-Other")) == ("a b", "1")
+
+    @pytest.mark.parametrize(
+        "headers", ["Route=%3Csip%3Ax%3E", "from=x", "Call-ID=x", "Authorization=Digest"]
+    )
+    def test_refuses_headers_in_the_uri_that_are_not_the_users(self, dial: Dial, headers: str):
+        with pytest.raises(LocalProtocolError, match="written by the call itself"):
+            dial(target=Uri.parse(f"sip:agent@far.example?{headers}"))
+
+    def test_refuses_a_header_that_stands_in_the_uri_and_beside_it(self, dial: Dial):
+        with pytest.raises(LocalProtocolError, match="x-cid is given twice"):
+            dial(target=Uri.parse("sip:agent@far.example?x-cid=2"), headers=[("X-CID", "call-1")])
+
     def test_refuses_line_breaks(self, dial: Dial):
         with pytest.raises(LocalProtocolError, match="line break"):
             dial(headers=[("X-Custom", "x\r\nVia: y")])

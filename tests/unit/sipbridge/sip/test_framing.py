@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner_sipbridge.sip.framing import Frame, Ping, Pong, StreamFramer
+from tuner_sipbridge.sip.framing import Frame, Malformed, Ping, Pong, StreamFramer
 from tuner_sipbridge.sip.parser import Limits
 
 
@@ -34,6 +34,8 @@ def told(frame: Frame) -> str:
             return "ping"
         case Pong():
             return "pong"
+        case Malformed():
+            return f"refused: {frame.fault}"
         case _:
             return f"{frame.cseq.method} {frame.body.decode()}".strip()
 
@@ -96,15 +98,17 @@ def test_a_message_may_overtake_the_answer_to_our_ping():
         (octets(length="Content-Length: 1 1"), "not a number"),
         (octets(length="Content-Length: 70000"), "are allowed"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "Content-Length is missing"),
-        (octets().replace(b"Call-ID: c1\r\n", b""), "Call-ID is missing"),
         (b"\x16\x03\x01\x02\x00\x01\x00", "begins with the octet 0x16"),
         (b"INVITE " + b"x" * 40000, "no empty line"),
     ],
 )
 def test_what_is_no_message_breaks_the_stream_and_says_why(stream: bytes, reason: str):
     framer = StreamFramer()
-    assert names(framer, octets("INFO") + stream + octets("BYE")) == ["INFO"]
+    first, *refused = names(framer, octets("INFO") + stream + octets("BYE"))
+    assert first == "INFO"
     assert reason in (framer.broken or "")
+    # What has a whole head can be answered.
+    assert refused == ([f"refused: {framer.broken}"] if b"\r\n\r\n" in stream else [])
     assert names(framer, octets("BYE")) == []
 
 
@@ -115,3 +119,14 @@ def test_a_body_may_not_be_longer_than_the_limit():
         framer.broken
         == f"message of {len(octets('INFO', length='Content-Length: 200')) + 200} octets; 300 are allowed"
     )
+
+
+def test_a_malformed_message_whose_end_is_known_does_not_break_the_stream():
+    framer = StreamFramer()
+    bad = octets("INFO", body=b"one").replace(b"Call-ID: c1\r\n", b"")
+    assert names(framer, octets("INFO") + bad + octets("BYE")) == [
+        "INFO",
+        "refused: Call-ID is missing",
+        "BYE",
+    ]
+    assert framer.broken is None

@@ -22,6 +22,16 @@ from tuner_sipbridge.sip.uri import Uri, escape_user
         "sip:@10.0.0.1:5060",
         "sip:x@10.0.0.1:5060;alias=10.0.0.1~5060~1;ob;fs-conn-id=a:b/c==",
         "sip:atlanta.example?subject=project%20x&priority=urgent&empty=",
+        "sip:+1-201-555-0123;ext=12;user=phone@gw.example;user=phone;transport=TLS",
+        "sip:4930%23%2A@gw.example",
+        "sip:192.0.2.4",
+        "sip:[::ffff:192.0.2.10]",
+        "sip:[2001:db8::10]:5070;transport=udp",
+        "sip:[2001:db8::10:5070]",
+        "sip:user;par=u%40example.net@example.com",
+        "sip:agent@host.example.;lr",
+        "sip:agent@h;unknown=%41%42;ROUTE=x",
+        "sips:agent@h?X-Tenant=a%20b&X-Empty=&Replaces=1%40h%3Bto-tag%3D2",
         "tel:+1-201-555-0123;phone-context=example.com",
         "urn:service:sos",
         "http://www.example.com",
@@ -56,38 +66,57 @@ def test_the_port_that_holds_when_none_is_given(text: str, port: int):
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "position", "reason"),
     [
-        ("", "position 0: no scheme"),
-        ("bob@example.com", "position 0: no scheme"),
-        ("sip:", "not a host"),
-        ("sip:bob@", "not a host"),
-        ("sip:b b@host", "must be escaped"),
-        ("sip:b%4@host", "must be escaped"),
-        ("sip:bob@host:0", "position 8: not a host with an optional port"),
-        ("sip:bob@host:65536", "position 8: not a host with an optional port"),
-        ("sip:bob@host:５０６０", "not a host"),
-        ("sip:bob@ho st", "not a host"),
-        ("sip:bob@-host", "not a host"),
-        ("sip:bob@[::1", "not a host"),
-        ("sip:bob@[1.2.3.4]", "not a host"),
-        ("sip:bob@[fe80::1%eth0]", "not a host"),
-        ("sip:bob@::1", "not a host"),
-        ("sip:bob@host :5060", "not a host"),
-        ("sip:bob@[::1]5060", "not a host"),
-        ("sip:bob@host;", "no name or no value"),
-        ("sip:bob@host;a=", "no name or no value"),
-        ("sip:bob@host; lr", "must be escaped"),
-        ("sip:bob@host?x", "name=value"),
-        ("sip:bob@one@two", "must be escaped"),
-        ("sip:bob@host\r\nVia: x", "not a host"),
-        ("tel:", "not a telephone number"),
-        ("tel:home", "not a telephone number"),
-        ("urn:a b", "space"),
+        ("", 0, "no scheme"),
+        ("bob@example.com", 0, "no scheme"),
+        ("<sip:bob@host>", 0, 'take the "<" and ">" off'),
+        (" sip:bob@host", 0, "a space stands there"),
+        ("sip:", 4, "no host"),
+        ("sip:bob@", 8, "no host"),
+        ("sip:;transport=tcp", 4, "no host"),
+        ("sip:b b@host", 5, '" " in the user must be escaped'),
+        ("sip:b\x00b@host", 5, r"U\+0000 in the user must be escaped"),
+        ("sip:jäsøn@host", 5, '"ä" in the user must be escaped'),
+        ("sip:b%4@host", 5, '"%" in the user is no escape of two hexadecimal digits'),
+        ("sip:b%zz@host", 5, "no escape"),
+        ("sip:bob:pass word@host", 12, '" " in the password must be escaped'),
+        ("sip:bob@host:0", 13, "not a port from 1 to 65535"),
+        ("sip:bob@host:65536", 13, "not a port from 1 to 65535"),
+        ("sip:bob@host:", 13, "not a port"),
+        ("sip:bob@host:sip", 13, "not a port"),
+        ("sip:bob@host:５０６０", 13, "not a port"),
+        ("sip:bob@ho st", 8, "not a host"),
+        ("sip:bob@-host", 8, "not a host"),
+        ("sip:bob@host-", 8, "not a host"),
+        ("sip:bob@[::1", 8, "not an IPv6 address"),
+        ("sip:bob@[1.2.3.4]", 8, "not an IPv6 address"),
+        ("sip:bob@[fe80::1%eth0]", 8, "not an IPv6 address"),
+        ("sip:bob@[2001:db8:::192.0.2.1]", 8, "not an IPv6 address"),
+        ("sip:bob@::1", 8, r"stands in .*, as in \[::1\]"),
+        ("sip:2001:db8::10", 4, r"stands in .*, as in \[2001:db8::10\]"),
+        ("sip:bob@host :5060", 8, "not a host"),
+        ("sip:bob@[::1]5060", 8, "not an IPv6 address"),
+        ("sip:bob@host;", 13, "the name of a parameter is empty"),
+        ("sip:bob@host;;lr", 13, "the name of a parameter is empty"),
+        ("sip:bob@host;a=", 15, "the value of a parameter is empty"),
+        ("sip:bob@host; lr", 13, "must be escaped"),
+        ("sip:bob@host;a=b c", 16, "must be escaped"),
+        ("sip:bob@host?", 13, "name=value"),
+        ("sip:bob@host?x", 13, "name=value"),
+        ("sip:bob@host?a=1&=2", 17, "name=value"),
+        ("sip:bob@host?X-Who=a<b", 20, '"<" in the value of a header must be escaped'),
+        ("sip:bob@one@two", 7, '"@" in the user must be escaped'),
+        ("sip:bob@host\r\nVia: x", 8, "not a host"),
+        ("tel:", 4, "the telephone number is empty"),
+        ("tel:home", 4, "in the telephone number"),
+        ("tel:+1555;", 10, "the name of a parameter is empty"),
+        ("urn:a b", 5, '" " in the URI'),
+        ("urn:", 4, "empty"),
     ],
 )
-def test_what_is_no_uri_is_refused_with_place_and_reason(text: str, reason: str):
-    with pytest.raises(RemoteProtocolError, match=reason):
+def test_what_is_no_uri_is_refused_with_place_and_reason(text: str, position: int, reason: str):
+    with pytest.raises(RemoteProtocolError, match=f"position {position}: .*{reason}"):
         Uri.parse(text)
 
 
@@ -132,3 +161,22 @@ def test_a_user_goes_into_a_uri_and_comes_out_again():
 
 def test_a_repr_shows_neither_number_nor_password():
     assert "4930" not in repr(Uri.parse("sip:4930:4930@h?X=4930"))
+
+
+def test_the_headers_of_a_uri_are_fields_of_a_request():
+    uri = Uri.parse("sip:agent@h?X-Tenant=a%20%26%20b&x%2dempty=&X-Name=J%C3%A4s%C3%B8n")
+    assert uri.request_headers() == [("X-Tenant", "a & b"), ("x-empty", ""), ("X-Name", "Jäsøn")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ("X-A=b%0D%0AVia:x", "the value of X-A .* line break"),
+        ("X-A=%00", "control character"),
+        ("X%20A=b", "no header name"),
+        ("BODY=v%3D0", "a body"),
+    ],
+)
+def test_a_header_of_a_uri_cannot_smuggle_anything_in(headers: str, reason: str):
+    with pytest.raises(LocalProtocolError, match=reason):
+        Uri.parse(f"sip:agent@h?{headers}").request_headers()

@@ -22,7 +22,7 @@ from tuner_sipbridge.call.ids import Credentials, Ids
 from tuner_sipbridge.call.invitation import Invitation
 from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
-from tuner_sipbridge.call.requests import Reach, check_headers, check_identity, credentials_in, first_invite
+from tuner_sipbridge.call.requests import Reach, all_headers, check_identity, credentials_in, first_invite
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
@@ -69,7 +69,7 @@ class OutboundCall:
         """Prepare the call; nothing is sent before `start`.
 
         Args:
-            target: whom to call; Request-URI and To.
+            target: whom to call; Request-URI and To. Headers behind its `?` go on every INVITE as well.
             local: host and port on which we are reached, for Via and Contact; what a NAT shows for them.
             offer: our session description.
             sip_call_id: Call-ID of every message of the call.
@@ -86,7 +86,7 @@ class OutboundCall:
             LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break, the
                 Call-ID is none, or SIP cannot reach the target.
         """
-        check_headers(headers)
+        headers = all_headers(target, headers)
         check_identity(target, sip_call_id, routed=bool(route))
         self._offer = offer
         self._ids = ids

@@ -10,6 +10,7 @@ from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.message import Request, Response, response_to
 
 _KNOWN_ELSEWHERE = frozenset({"MESSAGE", "REFER", "SUBSCRIBE", "PUBLISH", "REGISTER", "PRACK"})
+_CALL_BOUND = frozenset({"BYE", "CANCEL", "PRACK", "UPDATE"})
 _RETRY_SHORTLY = ("Retry-After", "2")
 
 
@@ -56,16 +57,35 @@ def early_reply(method: str) -> Reply:
     return NO_SUCH_CALL if method == "BYE" else plain_reply(method)
 
 
+def stray_reply(request: Request) -> Reply | None:
+    """The answer to a request outside any call that is no new INVITE; None when it gets none, as ACK does."""
+    if request.method == "ACK":
+        return None
+    if request.to.tag is not None or request.method in _CALL_BOUND:
+        return NO_SUCH_CALL
+    return objection_to(request) or plain_reply(request.method)
+
+
 def objection_to(request: Request) -> Reply | None:
-    """What stands against a request whatever its method (RFC 3261 §8.2.2.3, §8.2.3), if anything."""
+    """What stands against a request whatever its method (RFC 3261 §8.2.2, §8.2.3, §21.4.7), if anything."""
+    if request.uri.scheme not in ("sip", "sips", "tel"):
+        return Reply(416)
     try:
         required = request.headers.elements("Require")
+        accepted = request.headers.elements("Accept")
     except RemoteProtocolError:
         return MALFORMED
     if required:
         return Reply(420, (("Unsupported", ", ".join(required)),))
+    if request.method == "INVITE" and accepted and not any(map(_is_sdp, accepted)):
+        return Reply(406, (("Accept", SDP),))
     encoding = (request.headers.get("Content-Encoding") or "identity").lower()
     if request.method in ("INVITE", "UPDATE") and request.body:
         if request.content_type != SDP or encoding != "identity":
             return Reply(415, (("Accept", SDP), ("Accept-Encoding", "identity")))
     return None
+
+
+def _is_sdp(accepted: str) -> bool:
+    media_range = accepted.partition(";")[0].strip(" \t").lower()
+    return media_range in (SDP, "application/*", "*/*")

@@ -105,6 +105,24 @@ def check_headers(headers: Sequence[tuple[str, str]]) -> None:
             raise LocalProtocolError(f"the header {name} is written by the call itself and cannot be given")
 
 
+def all_headers(target: Uri, given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The user's headers of an INVITE: those given, and those behind the `?` of the target (§19.1.5).
+
+    Raises:
+        LocalProtocolError: a header is not the user's to give (see `check_headers`), or stands in both places.
+    """
+    in_uri = target.request_headers()
+    headers = [*given, *in_uri]
+    check_headers(headers)
+    names = {name.lower() for name, _ in given}
+    for name, _ in in_uri:
+        if name.lower() in names:
+            raise LocalProtocolError(
+                f'the header {name} is given twice: after the "?" of the URI, and beside it'
+            )
+    return headers
+
+
 def check_identity(target: Uri, sip_call_id: str, *, routed: bool) -> None:
     """Refuse a call that cannot be told apart, or not be sent.
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from tuner_sipbridge.net.connect_errors import words_of
-from tuner_sipbridge.sip.framing import PING, PONG, Ping, Pong, StreamFramer
-from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.framing import PING, PONG, Malformed, Ping, Pong, StreamFramer
+from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.parser import Limits
 from tuner_sipbridge.sip.routing import Hop, Transport
 
@@ -52,6 +52,9 @@ class ConnectionUser:
 
     def on_message(self, message: Message, connection: Connection) -> None:
         """A message came."""
+
+    def on_malformed(self, malformed: Malformed, connection: Connection) -> None:
+        """Something came that should have been a message and is none."""
 
     def on_lost(self, connection: Connection, why: str) -> None:
         """A connection is gone; `why` is in plain words."""
@@ -105,6 +108,8 @@ class Connection(asyncio.Protocol):
                 self._write(PONG)
             elif isinstance(frame, Pong):
                 self._answers_pings, self._pinged_at = True, None
+            elif isinstance(frame, Malformed):
+                self._user.on_malformed(frame, self)
             else:
                 self.heard, self._message_at = True, self._octets_at
                 self.calls.add(frame.call_id)
@@ -114,12 +119,17 @@ class Connection(asyncio.Protocol):
         elif self._midway_since is None:
             self._midway_since = self._octets_at
         if self._framer.broken is not None:
-            self.abort(f"the far end sent what is no SIP: {self._framer.broken}")
+            # In order, so that a refusal still goes out.
+            self.close(f"the far end sent what is no SIP: {self._framer.broken}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio when it is gone."""
         self.ended = self.ended or words_of(exc)
         self._user.on_lost(self, self.ended)
+
+    def refuse(self, refusal: Response) -> None:
+        """Send the answer to a request that could not be read."""
+        self._write(refusal.to_bytes())
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message; `hop` is where it is meant to go, for `hops`."""

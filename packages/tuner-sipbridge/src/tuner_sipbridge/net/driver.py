@@ -147,8 +147,18 @@ class SipDriver:
 
     @property
     def malformed(self) -> int:
-        """Datagrams that were no SIP message."""
+        """What came in place of a SIP message and is none."""
         return self._transports.malformed
+
+    @property
+    def refused_connections(self) -> int:
+        """Connections that were closed at once, because too many stood."""
+        return self._transports.refused_connections
+
+    @property
+    def calls(self) -> int:
+        """How many machines run."""
+        return len(self._legs)
 
     def add(self, machine: CallMachine, observer: CallObserver) -> Leg:
         """Run a machine from now on; a machine with the same Call-ID is replaced."""

@@ -13,8 +13,11 @@ from typing import TypeAlias
 from tuner_sipbridge.errors import LocalProtocolError, NetworkError
 from tuner_sipbridge.net.connect_errors import why_not_connected
 from tuner_sipbridge.net.connection import Connection, ConnectionUser, StreamLimits
+from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.sip.framing import Malformed
 from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.refusal import refusal_of
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 
 logger = logging.getLogger("tuner_sipbridge.net")
@@ -61,6 +64,8 @@ class StreamEndpoint(ConnectionUser):
         self._closed = False
         self.refused = 0
         """Connections that were closed at once, because too many stood."""
+        self.malformed = 0
+        """What came in place of a message and is none."""
 
     async def listen(self, kind: Transport, host: str, port: int) -> Address:
         """Accept connections on `host:port` (0: any free port); gives the address they come to.
@@ -139,6 +144,15 @@ class StreamEndpoint(ConnectionUser):
     def on_message(self, message: Message, connection: Connection) -> None:
         """Hand a message on."""
         self._receive(message, connection.peer)
+
+    def on_malformed(self, malformed: Malformed, connection: Connection) -> None:
+        """Say no to what cannot be read, on the connection it came on."""
+        self.malformed += 1
+        logger.info("%s: refused a message: %s", connection.peer, malformed.fault)
+        peer, tag = connection.peer.address, RandomIds().tag()
+        refusal = refusal_of(malformed.octets, malformed.fault, source=peer, to_tag=tag)
+        if refusal is not None:
+            connection.refuse(refusal)
 
     def on_lost(self, connection: Connection, why: str) -> None:
         """Forget a connection, and tell of the requests that went over it."""

@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
 from tuner_sipbridge.net.connection import StreamLimits
+from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.streams import IsLive, Receive, StreamEndpoint, Unreachable
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import UdpEndpoint, resolve
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.refusal import refusal_of, way_back_of
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 
 logger = logging.getLogger("tuner_sipbridge.net")
@@ -53,8 +55,7 @@ class Transports:
         self._udp: UdpEndpoint | None = None
         self._local: Address | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        self.malformed = 0
-        """Datagrams that were no SIP message."""
+        self._malformed = 0
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
         """Bind `host:port` for each of the transports; port 0 is any that is free for all of them.
@@ -80,6 +81,16 @@ class Transports:
         if self._local is None:
             raise NetworkError("the SIP sockets are not open")
         return self._local
+
+    @property
+    def malformed(self) -> int:
+        """What came, over any transport, in place of a SIP message and is none."""
+        return self._malformed + self._streams.malformed
+
+    @property
+    def refused_connections(self) -> int:
+        """Connections that were closed at once, because too many stood."""
+        return self._streams.refused
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address; failures come to `unreachable`, later."""
@@ -137,8 +148,11 @@ class Transports:
         try:
             message = parse_datagram(data, self._limits.message)
         except RemoteProtocolError as error:
-            self.malformed += 1
-            logger.info("dropped a datagram from %s:%d: %s", *source, error)
+            self._malformed += 1
+            logger.info("refused a datagram from %s:%d: %s", *source, error)
+            refusal = refusal_of(data, error, source=source, to_tag=RandomIds().tag())
+            if refusal is not None and self._udp is not None:
+                self._udp.send(refusal.to_bytes(), way_back_of(refusal, source))
             return
         self._receive(message, Hop("udp", *source))
 

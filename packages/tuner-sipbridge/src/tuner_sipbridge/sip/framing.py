@@ -8,12 +8,13 @@ follows would be read wrongly.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.parser import Limits, parse_datagram
+from tuner_sipbridge.sip.parser import TOO_LARGE, Limits, no_end_of_head, parse_datagram
 
 PING = b"\r\n\r\n"
 """What a client sends between messages to keep its connection open (RFC 5626 §3.5.1)."""
@@ -47,7 +48,20 @@ class Pong:
         return "Pong()"
 
 
-Frame: TypeAlias = Message | Ping | Pong
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Octets that should have been a message, and why they are none.
+
+    Attributes:
+        octets: the whole message where its end was known, else its headers.
+        fault: what is wrong; its `status` is what a request is answered with.
+    """
+
+    octets: bytes = field(repr=False)
+    fault: RemoteProtocolError = field(compare=False)
+
+
+Frame: TypeAlias = Message | Ping | Pong | Malformed
 
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -69,7 +83,7 @@ class StreamFramer:
         """
         self._limits = limits
         self._waiting = bytearray()
-        self._searched = 0
+        self._searched = self._head_octets = 0
         self.broken: str | None = None
         """Why nothing more can be read, in plain words; None while the stream is sound."""
         self.awaits_pong = False
@@ -83,7 +97,8 @@ class StreamFramer:
     def receive(self, data: bytes) -> list[Frame]:
         """Take what came; give the frames that it completes, in order.
 
-        When a frame is none, the frames before it are given and `broken` says why; what comes later is dropped.
+        A message that is malformed, but whose end is known, is one frame among others (`Malformed`). When the end is
+        not known, the frames before it and its headers are given and `broken` says why; what comes later is dropped.
         """
         frames: list[Frame] = []
         if self.broken is None:
@@ -93,6 +108,8 @@ class StreamFramer:
                     frames.append(frame)
             except RemoteProtocolError as error:
                 self.broken = str(error)
+                if self._head_octets:
+                    frames.append(Malformed(bytes(self._waiting[: self._head_octets]), error))
                 self._waiting.clear()
         return frames
 
@@ -104,8 +121,11 @@ class StreamFramer:
             return None
         octets = bytes(self._waiting[:length])
         del self._waiting[:length]
-        self._searched = 0
-        return parse_datagram(octets, self._limits)
+        self._searched = self._head_octets = 0
+        try:
+            return parse_datagram(octets, self._limits)
+        except RemoteProtocolError as fault:
+            return Malformed(octets, fault)
 
     def _skip_line_breaks(self) -> Ping | Pong | None:
         """Drop line breaks before a message, and tell those that are a keep-alive. What may become one is left."""
@@ -134,10 +154,10 @@ class StreamFramer:
         end = _END_OF_HEAD.search(waiting, self._searched, most)
         if end is None:
             if len(waiting) >= most:
-                raise RemoteProtocolError(f"no empty line within {most} octets ends the headers")
+                raise no_end_of_head(len(waiting) + 1, self._limits)
             self._searched = max(0, len(waiting) - _LONGEST_BREAK)
             return None
-        self._searched = end.start()
+        self._searched, self._head_octets = end.start(), end.end()
         # Folding is undone first: a continuation line is no header (RFC 3261 §7.3.1).
         lengths = _LENGTH.findall(_FOLD.sub(b" ", bytes(waiting[: end.start()])))
         if len(lengths) != 1:
@@ -151,5 +171,6 @@ class StreamFramer:
             raise RemoteProtocolError("Content-Length is not a number of octets")
         if end.end() + body > self._limits.message_octets:
             allowed = self._limits.message_octets
-            raise RemoteProtocolError(f"message of {end.end() + body} octets; {allowed} are allowed")
+            problem = f"message of {end.end() + body} octets; {allowed} are allowed"
+            raise RemoteProtocolError(problem, status=TOO_LARGE)
         return end.end() + body

@@ -25,15 +25,21 @@ class Limits:
     Attributes:
         message_octets: whole message; no UDP datagram is longer than the default.
         head_octets: start line and headers together.
+        body_octets: what Content-Length says at most.
+        uri_characters: the Request-URI.
         header_fields: number of header fields.
         field_characters: one header field, unfolded.
     """
 
     message_octets: int = 65535
     head_octets: int = 32768
+    body_octets: int = 65535
+    uri_characters: int = 4096
     header_fields: int = 256
     field_characters: int = 8192
 
+
+BAD_REQUEST, BODY_TOO_LARGE, URI_TOO_LONG, OTHER_VERSION, TOO_LARGE = 400, 413, 414, 505, 513
 
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -54,36 +60,38 @@ def parse_datagram(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Message:
 
     Raises:
         RemoteProtocolError: the datagram is not a SIP 2.0 message, or not a well-formed one; the text names
-            what is wrong, without addresses or credentials of the message.
+            what is wrong, without addresses or credentials of the message, and `status` is what a request is
+            answered with: 400, 413, 414, 505 or 513 (RFC 3261 §21).
     """
     if len(data) > limits.message_octets:
-        raise RemoteProtocolError(f"message of {len(data)} octets; {limits.message_octets} are allowed")
+        allowed = limits.message_octets
+        raise RemoteProtocolError(f"message of {len(data)} octets; {allowed} are allowed", status=TOO_LARGE)
     data = data.lstrip(b"\r\n")
     end = _END_OF_HEAD.search(data, 0, limits.head_octets)
     if end is None:
-        raise RemoteProtocolError(
-            f"no empty line within {limits.head_octets} octets ends the headers" if data else "empty message"
-        )
+        raise no_end_of_head(len(data), limits)
     # Folding is undone on the text: a continuation counts as one space (§7.3.1).
     head = _FOLD.sub(" ", data[: end.start()].decode("utf-8", "surrogateescape"))
     start_line, *lines = (line.removesuffix("\r") for line in head.split("\n"))
-    message = _parse_start_line(start_line)
+    message = _parse_start_line(start_line, limits)
     message.headers = _parse_headers(lines, limits)
-    message.body = _cut_body(data[end.end() :], message.headers)
+    message.body = _cut_body(data[end.end() :], message.headers, limits)
     _check(message)
     return message
 
 
 def _parse_headers(lines: list[str], limits: Limits) -> Headers:
     if len(lines) > limits.header_fields:
-        raise RemoteProtocolError(f"{len(lines)} header fields; {limits.header_fields} are allowed")
+        allowed = limits.header_fields
+        raise RemoteProtocolError(f"{len(lines)} header fields; {allowed} are allowed", status=TOO_LARGE)
     headers = Headers()
     for number, line in enumerate(lines, start=1):
         name, colon, value = line.partition(":")
         if not colon:
             raise RemoteProtocolError(f"header field {number} has no colon")
         if len(line) > limits.field_characters:
-            raise RemoteProtocolError(f"header field {number} is longer than {limits.field_characters}")
+            problem = f"header field {number} is longer than {limits.field_characters}"
+            raise RemoteProtocolError(problem, status=TOO_LARGE)
         try:
             headers.add(name.rstrip(WHITESPACE), value)
         except LocalProtocolError as error:
@@ -94,20 +102,31 @@ def _parse_headers(lines: list[str], limits: Limits) -> Headers:
     return headers
 
 
-def _cut_body(rest: bytes, headers: Headers) -> bytes:
+def _cut_body(rest: bytes, headers: Headers, limits: Limits) -> bytes:
     text = headers.get("Content-Length")
     if text is None:
         return rest
     length = decimal(text, below=2**31)
     if length is None:
         raise RemoteProtocolError("Content-Length is not a number of octets")
+    if length > limits.body_octets:
+        problem = f"body of {length} octets; {limits.body_octets} are allowed"
+        raise RemoteProtocolError(problem, status=BODY_TOO_LARGE)
     if length > len(rest):
         raise RemoteProtocolError(f"Content-Length says {length} octets, the body has {len(rest)}")
     headers.remove("Content-Length")
     return rest[:length]
 
 
-def _parse_start_line(line: str) -> Message:
+def no_end_of_head(octets: int, limits: Limits) -> RemoteProtocolError:
+    """The refusal of a message whose headers do not end, of which `octets` came."""
+    if not octets:
+        return RemoteProtocolError("empty message")
+    problem = f"no empty line within {limits.head_octets} octets ends the headers"
+    return RemoteProtocolError(problem, status=TOO_LARGE if octets > limits.head_octets else BAD_REQUEST)
+
+
+def _parse_start_line(line: str, limits: Limits) -> Message:
     if "\r" in line:
         raise RemoteProtocolError("start line: a carriage return inside")
     if line[:4].upper() == "SIP/":
@@ -125,6 +144,9 @@ def _parse_start_line(line: str) -> Message:
     _check_version(version)
     if not is_token(method):
         raise RemoteProtocolError("start line: the method is not a token")
+    if len(uri) > limits.uri_characters:
+        problem = f"start line: the Request-URI is longer than {limits.uri_characters}"
+        raise RemoteProtocolError(problem, status=URI_TOO_LONG)
     request = Request(method, Uri.parse(uri))
     if request.uri.headers:
         raise RemoteProtocolError("start line: the Request-URI has headers")
@@ -133,7 +155,7 @@ def _parse_start_line(line: str) -> Message:
 
 def _check_version(version: str) -> None:
     if version.upper() != VERSION:
-        raise RemoteProtocolError("start line: the version is not SIP/2.0")
+        raise RemoteProtocolError("start line: the version is not SIP/2.0", status=OTHER_VERSION)
 
 
 def _check(message: Message) -> None:

@@ -7,6 +7,7 @@ gives the user as a person reads it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
@@ -15,7 +16,9 @@ from tuner_sipbridge.sip.grammar import (
     Params,
     bracketed,
     changed_params,
+    decimal,
     is_host,
+    is_token,
     param_of,
     split_host_port,
     write_params,
@@ -31,6 +34,7 @@ _PARAM_NAME = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$`]|{_ESCAPE})+")
 _PARAM_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$,=^`{{|}}]|{_ESCAPE})+")
 _HEADER_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$,;=]|{_ESCAPE})*")
 _OPAQUE = re.compile(r'[^\x00-\x20\x7f<>"]+')
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SIP_SCHEMES = frozenset({"sip", "sips"})
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 
@@ -76,23 +80,22 @@ class Uri:
             error: what to raise; `LocalProtocolError` for a URI that the user of this library gave.
 
         Raises:
-            ProtocolError: of the class `error`; the message tells position and reason.
+            ProtocolError: of the class `error`; the message tells the position, counted from 0, and the reason.
         """
-        scheme, colon, rest = text.partition(":")
-        if not colon or not _SCHEME.fullmatch(scheme):
-            raise error('URI, position 0: no scheme, such as "sip:", at the beginning')
+        scheme, colon, rest = _Part(text, 0).partition(":")
+        name = scheme.text.lower()
+        if not colon or not _SCHEME.fullmatch(scheme.text):
+            raise error(f"URI, position 0: {_no_scheme(text)}")
         try:
-            if scheme.lower() in _SIP_SCHEMES:
-                return _parse_sip(scheme.lower(), rest)
-            if scheme.lower() == "tel":
-                number, _, params = rest.partition(";")
-                return cls("tel", number, params=_parse_params(params) if params else ())
-            return cls(scheme.lower(), opaque=rest)
+            if name in _SIP_SCHEMES:
+                return _parse_sip(name, rest)
+            if name == "tel":
+                number, semicolon, params = rest.partition(";")
+                number.check(_TEL_NUMBER, "the telephone number")
+                return cls(name, number.text, params=_parse_params(params) if semicolon else ())
+            return cls(name, opaque=rest.check(_OPAQUE, "the URI"))
         except _Misfit as misfit:
-            at = max(text.find(misfit.part, len(scheme) + 1), 0)
-            raise error(f"{scheme.lower()} URI, position {at}: {misfit.reason}") from None
-        except LocalProtocolError as problem:
-            raise error(str(problem)) from None
+            raise error(f"{name} URI, position {misfit.position}: {misfit.reason}") from None
 
     def __str__(self) -> str:
         if self.scheme == "tel":
@@ -146,6 +149,24 @@ class Uri:
         dropped = {name.lower() for name in names}
         return replace(self, params=tuple(pair for pair in self.params if pair[0].lower() not in dropped))
 
+    def request_headers(self) -> list[tuple[str, str]]:
+        """The headers after `?` as fields of a request that is made from the URI (RFC 3261 §19.1.5).
+
+        Raises:
+            LocalProtocolError: one of them stands for the body, is no header name, or has a line break in it.
+        """
+        fields: list[tuple[str, str]] = []
+        for written_name, written_value in self.headers:
+            name, value = unquote(written_name), unquote(written_value, errors="surrogateescape")
+            if name.lower() == "body":
+                raise LocalProtocolError('URI: a body after "?" cannot be sent')
+            if not is_token(name):
+                raise LocalProtocolError(f'URI: "{written_name}" after "?" is no header name')
+            if _CONTROL.search(value):
+                raise LocalProtocolError(f"URI: the value of {name} has a line break or control character")
+            fields.append((name, value))
+        return fields
+
     def as_request_uri(self) -> Uri:
         """The URI as a Request-URI may be: no headers, no `method` parameter (RFC 3261 §19.1.1, table 1)."""
         return replace(self.without_params("method"), headers=()) if self.is_sip else self
@@ -156,50 +177,120 @@ def escape_user(text: str) -> str:
     return quote(text, safe=_USER_SAFE)
 
 
-class _Misfit(Exception):
-    """A part of the URI that cannot be cut further, and why."""
+def _no_scheme(text: str) -> str:
+    """Why a text does not begin with a scheme, with what a person may have pasted in mind."""
+    if text.startswith("<"):
+        return 'no scheme at the beginning: take the "<" and ">" off'
+    if text[:1].isspace():
+        return "no scheme at the beginning: a space stands there"
+    return 'no scheme, such as "sip:", at the beginning'
 
-    def __init__(self, part: str, reason: str) -> None:
-        self.part, self.reason = part, reason
+
+class _Misfit(Exception):
+    """What is wrong with a URI, and at which character of it."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        self.position, self.reason = position, reason
         super().__init__(reason)
 
 
-def _parse_sip(scheme: str, text: str) -> Uri:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of a URI that knows where in the whole it stands."""
+
+    text: str
+    start: int
+
+    def partition(self, separator: str) -> tuple[_Part, str, _Part]:
+        """As `str.partition`."""
+        before, found, after = self.text.partition(separator)
+        return _Part(before, self.start), found, _Part(after, self.start + len(before) + len(found))
+
+    def rpartition(self, separator: str) -> tuple[_Part, str, _Part]:
+        """As `str.rpartition`."""
+        before, found, after = self.text.rpartition(separator)
+        return _Part(before, self.start), found, _Part(after, self.start + len(before) + len(found))
+
+    def split(self, separator: str) -> Iterator[_Part]:
+        """As `str.split`."""
+        rest, found = self, separator
+        while found:
+            part, found, rest = rest.partition(separator)
+            yield part
+
+    def check(self, pattern: re.Pattern[str], what: str) -> str:
+        """The text, when `pattern` matches the whole of it; `what` names it otherwise."""
+        if pattern.fullmatch(self.text):
+            return self.text
+        match = pattern.match(self.text)
+        bad = match.end() if match else 0
+        if bad == len(self.text):
+            raise _Misfit(self.start + bad, f"{what} is empty")
+        character = self.text[bad]
+        shown = f'"{character}"' if character.isprintable() else f"the character U+{ord(character):04X}"
+        way = "is no escape of two hexadecimal digits" if character == "%" else "must be escaped"
+        raise _Misfit(self.start + bad, f"{shown} in {what} {way}")
+
+
+def _parse_sip(scheme: str, text: _Part) -> Uri:
     # The user part may have ";" and "?", so the "@" is looked for first; unescaped it stands nowhere else.
     userinfo, at, rest = text.rpartition("@")
     user, colon, password = userinfo.partition(":")
     rest, question, headers = rest.partition("?")
     address, semicolon, params = rest.partition(";")
-    host_port = None if " " in address or "\t" in address else split_host_port(address)
-    if host_port is None:
-        raise _Misfit(address, "not a host with an optional port from 1 to 65535")
+    if at:
+        user.check(_USER, "the user")
+        password.check(_PASSWORD, "the password")
     return Uri(
         scheme,
-        user if at else None,
-        password if colon else None,
-        *host_port,
+        user.text if at else None,
+        password.text if colon else None,
+        *_parse_address(address),
         params=_parse_params(params) if semicolon else (),
         headers=_parse_headers(headers) if question else (),
     )
 
 
-def _parse_params(text: str) -> Params:
+def _parse_address(address: _Part) -> tuple[str, int | None]:
+    text = address.text
+    host_port = None if " " in text or "\t" in text else split_host_port(text)
+    if host_port is not None:
+        return host_port
+    at, reason = address.start, "not a host with an optional port from 1 to 65535"
+    host, colon, port = address.rpartition(":")
+    if not text:
+        reason = "no host"
+    elif text.startswith("[") or text.count(":") > 1:
+        reason = 'not an IPv6 address in "[" and "]" with an optional port from 1 to 65535'
+        if is_host(text):
+            reason = f'an IPv6 address stands in "[" and "]", as in [{text}]'
+    elif colon and is_host(host.text):
+        at, reason = port.start, "not a port from 1 to 65535"
+    elif not colon or decimal(port.text, below=65536):
+        reason = "not a host name or address"
+    raise _Misfit(at, reason)
+
+
+def _parse_params(text: _Part) -> Params:
     params: list[tuple[str, str | None]] = []
     for part in text.split(";"):
         name, equals, value = part.partition("=")
-        if not name or (equals and not value):
-            raise _Misfit(part, "a parameter has no name or no value")
-        params.append((name, value if equals else None))
+        name.check(_PARAM_NAME, "the name of a parameter")
+        if equals:
+            value.check(_PARAM_VALUE, "the value of a parameter")
+        params.append((name.text, value.text if equals else None))
     return tuple(params)
 
 
-def _parse_headers(text: str) -> tuple[tuple[str, str], ...]:
+def _parse_headers(text: _Part) -> tuple[tuple[str, str], ...]:
     headers: list[tuple[str, str]] = []
     for part in text.split("&"):
         name, equals, value = part.partition("=")
-        if not name or not equals:
-            raise _Misfit(part, 'a header after "?" is not of the form name=value')
-        headers.append((name, value))
+        if not name.text or not equals:
+            raise _Misfit(part.start, 'a header after "?" is not of the form name=value')
+        name.check(_HEADER_VALUE, "the name of a header")
+        value.check(_HEADER_VALUE, "the value of a header")
+        headers.append((name.text, value.text))
     return tuple(headers)
 
 
