@@ -281,7 +281,7 @@ def _members(value: Any, limit: int = MOST_VALUES) -> list[Any] | dict[Any, Any]
         return model_fields(value)
     if isinstance(value, dict):
         return dict(cast("dict[Any, Any]", value))
-    if not isinstance(value, list | tuple | set | frozenset):
+    if not issubclass(cast("type[Any]", type(value)), list | tuple | set | frozenset):
         limit = min(limit, _MOST_MADE)
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
