@@ -157,7 +157,7 @@ class AnsweredLine:
         try:
             await self.stream.start(parameters)
         except MediaError:
-            logger.exception("call %s: media could not be started", self.sip_call_id)
+            logger.exception("call %r: media could not be started", self.sip_call_id)
             self.hang_up()
             return
         if not self._standing.done():
@@ -342,7 +342,7 @@ class Answerer:
         try:
             stream = await self._engine.open(host=line.host, live=True, record=False)
         except MediaError:
-            logger.exception("call %s: no media port", line.sip_call_id)
+            logger.exception("call %r: no media port", line.sip_call_id)
             line.reject(503)
             return
         try:
@@ -365,10 +365,10 @@ class Answerer:
             if not serving.done():
                 await asyncio.wait({serving}, timeout=AGENT_FAREWELL_S)
             if not serving.done():
-                logger.warning("call %s: the agent did not finish in time", line.sip_call_id)
+                logger.warning("call %r: the agent did not finish in time", line.sip_call_id)
         finally:
             ended.cancel()
             serving.cancel()
             (result,) = await asyncio.gather(serving, return_exceptions=True)
         if isinstance(result, Exception):
-            logger.error("call %s: the agent failed", line.sip_call_id, exc_info=result)
+            logger.error("call %r: the agent failed", line.sip_call_id, exc_info=result)

@@ -42,7 +42,8 @@ class RemoteProtocolError(ProtocolError):
 
     def __init__(self, message: str, *, status: int = 400) -> None:
         self.status = status
-        super().__init__(message)
+        # It quotes the peer; what no log could write, such as half of a UTF-8 character, is escaped.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
 class NetworkError(SipBridgeError):

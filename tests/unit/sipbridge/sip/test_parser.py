@@ -166,3 +166,10 @@ def test_unknown_schemes_are_for_a_higher_layer():
     message = parse_datagram(changed(b"sip:agent@h SIP/2.0", b"nobody.knows:this SIP/2.0"))
     assert isinstance(message, Request)
     assert not message.uri.is_sip
+
+
+def test_what_the_peer_sent_can_be_logged_whatever_its_octets():
+    with pytest.raises(RemoteProtocolError) as error:
+        parse_datagram(b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP b;\xaa=1\r\n\r\n")
+    assert r"\udcaa" in str(error.value)
+    str(error.value).encode()

@@ -119,7 +119,7 @@ class PlacedCall:
                 if self.trace.first("call.answered") is not None:
                     await self._goodbye.wait()
         except TimeoutError:
-            logger.info("call %s: the far end did not confirm the end of the call", self.sip_call_id)
+            logger.info("call %r: the far end did not confirm the end of the call", self.sip_call_id)
         self.media = await self._stream.close()
         for task in self._tasks:
             task.cancel()
