@@ -169,7 +169,11 @@ def test_unknown_schemes_are_for_a_higher_layer():
 
 
 def test_what_the_peer_sent_can_be_logged_whatever_its_octets():
+    message = (
+        b"OPTIONS sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK1\r\nFrom: <sip:a@b>;t\xaa=1\r\n"
+        b"To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n"
+    )
     with pytest.raises(RemoteProtocolError) as error:
-        parse_datagram(b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP b;\xaa=1\r\n\r\n")
+        parse_datagram(message)
     assert r"\udcaa" in str(error.value)
     str(error.value).encode()
