@@ -250,3 +250,29 @@ def test_a_checkpoint_costs_its_caller_microseconds(outbox: Path, tuner: Scripte
             delivery.checkpoint("c", [turn])
             costs.append(time.thread_time_ns() - started)
         assert statistics.median(costs) < 50_000
+
+
+def test_a_child_of_multiprocessing_that_ends_leaves_what_it_was_told(outbox: Path) -> None:
+    """It ends without what `atexit` was told."""
+    script = """
+        import multiprocessing
+        from tuner_core.delivery import Delivery
+        from tuner_core.events import CallStarted
+
+        def agent():
+            Delivery().checkpoint("ended", [CallStarted(1_790_000_000.0)])
+
+        child = multiprocessing.get_context("fork").Process(target=agent)
+        child.start()
+        child.join(20)
+    """
+    with ScriptedTuner() as tuner:
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            env=environment(outbox, tuner.base_url),
+            check=True,
+        )
+        with Delivery(config(outbox, tuner.base_url)) as delivery:
+            status = delivery.drain_sync(deadline_s=20)
+    assert status is not None
+    assert (status.accepted, status.delivered) == (1, 1)

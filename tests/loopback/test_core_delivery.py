@@ -165,6 +165,18 @@ async def test_a_cancelled_wait_does_not_stop_the_delivery(start: Start) -> None
     assert tuner.stored == {"c-81": 1}
 
 
+async def test_a_wait_is_cancelled_no_sooner_than_the_record_is_on_disk(start: Start, outbox: Path) -> None:
+    """Who cancels it is often about to end the process, without asking anybody to finish."""
+    with ScriptedTuner(HANG) as tuner:
+        waiting = asyncio.create_task(start(tuner).deliver(record()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with sqlite3.connect(outbox) as db:
+            assert db.execute("SELECT call_id FROM records").fetchall() == [("c-81",)]
+
+
 def test_a_loop_that_closes_takes_nothing_with_it(start: Start) -> None:
     with ScriptedTuner(503, 503) as tuner:
         delivery = start(tuner)

@@ -7,6 +7,7 @@ being delivered while that loop is busy, about to close, or gone.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -97,8 +98,9 @@ class Courier:
             wait: return when it has stopped; otherwise at once.
         """
         with self._mutex:
-            if self._stop_within_s is None:
-                self._stop_within_s = max(deadline_s, 0.0)
+            self._stop_within_s = min(
+                max(deadline_s, 0.0), math.inf if self._stop_within_s is None else self._stop_within_s
+            )
             if self._thread is None:
                 return
         self._notice()

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -25,7 +27,7 @@ from tuner_core.delivery.boxes import Boxes
 from tuner_core.delivery.courier import OWN_LANE, Courier
 from tuner_core.delivery.handover import Handover, News, handover_of
 from tuner_core.delivery.sink import CallFacts, CallSink, DeliveryOutcome, DeliveryState
-from tuner_core.delivery.waiting import blocked, waited
+from tuner_core.delivery.waiting import blocked, held, waited
 from tuner_core.errors import ConfigError, InvalidRecord, TunerError
 from tuner_core.events import CallEvent
 from tuner_core.http import TIMEOUT_S, RetryPolicy
@@ -97,8 +99,8 @@ class Delivery:
         """Store a record, send it, and wait for the answer at most `deadline_s` seconds. Never raises.
 
         The deadline bounds the wait, not the record: what is pending goes on being sent by this process and, after
-        it, by the next one. Cancelling the wait does not stop the delivery. With a deadline of 0 the wait ends when
-        the record is on disk.
+        it, by the next one. Cancelling the wait does not stop the delivery, and takes effect when the record is on
+        disk. With a deadline of 0 the wait ends then, too.
 
         A `recording` is stored with the record and uploaded once that is delivered, by this process or the next one.
         A `recording_url` that is not known yet is waited for before the record is sent, because the API takes a
@@ -115,7 +117,7 @@ class Delivery:
         try:
             handover = handover_of(record, recording, recording_url, url_wait_s)
             self._submit(handover)
-            stored = await waited(handover.stored, max(deadline_s, _STORE_WITHIN_S))
+            stored = await held(handover.stored, max(deadline_s, _STORE_WITHIN_S))
             settled = await waited(handover.settled, give_up_at - time.monotonic())
             if handover.has_upload(settled):
                 await waited(handover.uploaded, give_up_at - time.monotonic())
@@ -224,11 +226,13 @@ class Delivery:
         await self.aclose()
 
     def _running(self) -> Courier:
+        _end_with_child(os.getpid())
         with self._mutex:
             if self._courier is None:
                 self._courier = courier = Courier(
                     self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
                 )
+                _couriers.add(courier)
                 # A delivery that is forgotten instead of closed must not leave its thread behind.
                 weakref.finalize(self, courier.stop, _FORGOTTEN_GRACE_S, wait=False).atexit = False
             return self._courier
@@ -328,18 +332,32 @@ _shared: dict[tuple[object, ...], Delivery] = {}
 _unconfigured: dict[str, _Unconfigured] = {}
 _shared_lock = threading.Lock()
 _deliveries: weakref.WeakSet[Delivery] = weakref.WeakSet()
+_couriers: weakref.WeakSet[Courier] = weakref.WeakSet()
 
 
 @atexit.register
 def _at_exit() -> None:
-    for delivery in list(_deliveries):
-        delivery.close(deadline_s=_EXIT_GRACE_S)
+    # Not the deliveries: one that was forgotten has a courier that may still be about to store.
+    for courier in list(_couriers):
+        courier.stop(_EXIT_GRACE_S)
+
+
+@functools.cache
+def _end_with_child(pid: int) -> None:
+    """A child of multiprocessing ends without what `atexit` was told, but runs finalizers of its own."""
+    del pid
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _at_exit, exitpriority=0)
 
 
 def _after_fork() -> None:
     """A forked child has its parent's couriers without their threads, and locks that nobody will release."""
     global _shared_lock  # noqa: PLW0603
     _shared_lock = threading.Lock()
+    _couriers.clear()
     for delivery in list(_deliveries):
         delivery.after_fork()
 

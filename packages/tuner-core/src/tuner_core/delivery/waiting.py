@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -30,6 +31,19 @@ async def waited(source: Future[_T], timeout_s: float) -> _T | None:
     except TimeoutError:
         return source.result() if source.done() else None
     return source.result()
+
+
+async def held(source: Future[_T], timeout_s: float) -> _T | None:
+    """As `waited`, also for a task that is cancelled: it ends when the result is there, or the time is over.
+
+    A loop that closes cancels its tasks and waits for them; then the process may end without another word.
+    """
+    give_up_at = time.monotonic() + timeout_s
+    try:
+        return await waited(source, timeout_s)
+    except asyncio.CancelledError:
+        await waited(source, give_up_at - time.monotonic())
+        raise
 
 
 def blocked(source: Future[_T], timeout_s: float) -> _T | None:
