@@ -231,6 +231,7 @@ async def test_connections_above_the_limit_are_closed_at_once():
         assert await asyncio.wait_for(ends[2][0].read(), 5) == b""
         ends[0][1].write(octets())
         await far.next()
+        assert far.transports.refused_connections == 1
         for _, writer in ends:
             writer.close()
 
