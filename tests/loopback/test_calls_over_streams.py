@@ -69,10 +69,16 @@ async def test_challenged_calls_over_tcp_share_one_connection():
 async def test_a_sips_call_goes_over_tls_and_an_untrusted_edge_is_told(authority: Ca):
     issued = authority.issue("127.0.0.1")
     served = TlsSettings(certificate=issued.certificate, key=issued.key)
-    async with PyMediaEngine() as engine, Answerer(echo, port=0, transport="tls", tls=served) as answerer:
+
+    async def agent(line: Line) -> None:
+        if line.called != "brief":
+            await echo(line)
+
+    async with PyMediaEngine() as engine, Answerer(agent, port=0, transport="tls", tls=served) as answerer:
         sips = answerer.uri.replace("sip:", "sips:").partition(";")[0]
         async with Dialer(engine=engine, tls=TlsSettings(ca_file=authority.file)) as dialer:
             trusted = await dialer.run(sips, BEEP)
+            brief = await dialer.run(sips.replace("agent@", "brief@"), BEEP)
         async with Dialer(engine=engine) as dialer:
             untrusted = await dialer.run(answerer.uri, BEEP)
             with pytest.raises(CallUnreachable, match="no CA that is known here"):
@@ -80,6 +86,8 @@ async def test_a_sips_call_goes_over_tls_and_an_untrusted_edge_is_told(authority
                     pass
     assert trusted.outcome.passed, trusted.outcome.detail
     assert transports_of(trusted) == ["tls"]
+    # Nobody can connect to a caller over TLS: the BYE came on the connection that the caller had opened.
+    assert "hung up before" in brief.outcome.detail
     assert "\r\nContact: <sips:" in sent(trusted, "INVITE ")[0]
     assert untrusted.outcome.kind == "upstream_error"
     told = untrusted.trace.first("call.unreachable")

@@ -231,6 +231,7 @@ async def test_connections_above_the_limit_are_closed_at_once():
         assert await asyncio.wait_for(ends[2][0].read(), 5) == b""
         ends[0][1].write(octets())
         await far.next()
+        assert far.transports.refused_connections == 1
         for _, writer in ends:
             writer.close()
 
@@ -247,6 +248,34 @@ async def test_a_lost_connection_tells_of_the_requests_on_it_and_a_new_one_is_op
             hop, why, again = await asyncio.wait_for(near.lost.get(), 5)
             assert (hop, again) == (Hop("tcp", *address), True)
             assert "the far end closed the connection" in why
+
+
+async def test_the_public_address_is_asked_of_a_stun_server_by_the_sip_socket():
+    class Server(asyncio.DatagramProtocol):
+        """Answers the second time it is asked, with the address that it sees."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.asked, self.transport = 0, transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            self.asked += 1
+            if self.asked > 1:
+                port = (addr[1] ^ 0x2112).to_bytes(2)
+                host = bytes(
+                    octet ^ mask for octet, mask in zip(socket.inet_aton(addr[0]), data[4:8], strict=True)
+                )
+                attribute = b"\x00\x20\x00\x08\x00\x01" + port + host
+                answer = b"\x01\x01" + len(attribute).to_bytes(2) + data[4:20] + attribute
+                self.transport.sendto(answer, addr)  # type: ignore[attr-defined]
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Server, local_addr=("127.0.0.1", 0)
+    )
+    async with end() as near:
+        server = transport.get_extra_info("sockname")
+        assert await near.transports.mapped_address(server) == near.transports.local
+        assert near.transports.malformed == 0
+    transport.close()
 
 
 async def test_one_port_takes_udp_and_tcp():
@@ -335,8 +364,13 @@ async def test_a_caller_that_an_edge_asks_in_vain_for_a_certificate_says_so(auth
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def refuse() -> None:
-            with server.accept()[0] as connection, pytest.raises(ssl.SSLError):
-                context.wrap_socket(connection, server_side=True)
+            connection = context.wrap_socket(
+                server.accept()[0], server_side=True, do_handshake_on_connect=False
+            )
+            with pytest.raises(ssl.SSLError):
+                connection.do_handshake()
+            with socket.socket(fileno=connection.detach()) as plain:
+                plain.recv(65536)
 
         async with end(tls=TlsSettings(ca_file=authority.file)) as near:
             near.transports.send(message(), Hop("tls", *server.getsockname()))

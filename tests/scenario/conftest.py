@@ -15,7 +15,7 @@ from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.sdp.negotiation import make_offer
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.routing import Hop, Transport
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.testing.network import Conditions, CountedIds, Machine, VirtualNetwork
 
@@ -36,6 +36,8 @@ class Script:
     password_asked: Credentials | None = None
     credentials: Credentials | None = None
     algorithm: Literal["SHA-256", "MD5"] = "SHA-256"
+    transport: Transport = "udp"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -51,15 +53,16 @@ class World:
         self.agent = self.network.node("agent.example", answer=self._take, react=self._agent_reacts)
         self.caller = self.network.node("caller.example", react=self._caller_reacts)
         self.call = OutboundCall(
-            Uri.parse("sip:agent@agent.example"),
+            Uri.parse(f"sip:agent@agent.example;transport={self.script.transport}"),
             local=("caller.example", 5060),
             offer=make_offer("192.0.2.1", 40000, 7),
             sip_call_id="call-1",
             from_uri=Uri.parse("sip:caller@caller.example"),
             ids=CountedIds("caller"),
-            headers=[("X-Correlation-Id", "corr-1"), ("X-CID", "call-1")],
+            headers=[("X-Correlation-Id", "corr-1"), ("X-CID", "call-1"), *self.script.headers],
             credentials=self.script.credentials,
             ring_timeout_s=self.script.ring_timeout_s,
+            transport=self.script.transport,
         )
         self.taken: list[InboundCall] = []
 

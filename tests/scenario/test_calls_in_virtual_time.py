@@ -19,6 +19,7 @@ from tuner_sipbridge.call.events import (
 )
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.sip.message import Message, Request, Response
+from tuner_sipbridge.testing.network import Conditions
 
 Make = Callable[..., Any]
 GOOD = Credentials("probe", "s3cret")
@@ -228,4 +229,23 @@ class TestGivingUp:
         call = world(reject_with=486).dial()
         assert call.outcome == Rejected(486, "Busy Here", "486 Busy Here: the far end is busy")
         assert call.ladder == ["INVITE", "180 INVITE", "486 INVITE", "ACK"]
+        call.assert_at_rest()
+
+
+class TestOverTcp:
+    def test_nothing_is_repeated_and_both_are_done_at_once(self, world: Make):
+        call = world(
+            transport="tcp", password_asked=GOOD, credentials=GOOD, conditions=Conditions(loss=0.9)
+        ).dial()
+        assert call.ladder == [
+            *("INVITE", "407 INVITE", "ACK", "INVITE", "180 INVITE", "200 INVITE", "ACK"),
+            *("BYE", "200 BYE"),
+        ]
+        assert {sent.destination.transport for sent in call.network.sent} == {"tcp"}
+        call.assert_at_rest()
+
+    def test_a_call_with_a_long_invite_goes_over_tcp_as_a_whole(self, world: Make):
+        call = world(headers=(("X-Context", "x" * 1300),), conditions=Conditions(loss=0.9)).dial()
+        assert call.outcome == call.agent_outcome == Ended("caller")
+        assert {sent.destination.transport for sent in call.network.sent} == {"tcp"}
         call.assert_at_rest()

@@ -11,6 +11,7 @@ import pytest
 from tuner_sipbridge.call.events import Answered
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.sip.message import Response
+from tuner_sipbridge.sip.routing import Transport
 from tuner_sipbridge.testing.network import Conditions
 
 Make = Callable[..., Any]
@@ -37,8 +38,10 @@ def any_script(chance: random.Random) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("loss", [0.0, 0.1, 0.2, 0.3])
-def test_every_call_ends_once_and_leaves_nothing(world: Make, loss: float):
+@pytest.mark.parametrize(
+    ("transport", "loss"), [("udp", 0.0), ("udp", 0.1), ("udp", 0.2), ("udp", 0.3), ("tcp", 0.3)]
+)
+def test_every_call_ends_once_and_leaves_nothing(world: Make, transport: Transport, loss: float):
     for seed in range(60):
         chance = random.Random(f"{loss} {seed}")
         script = any_script(chance)
@@ -50,7 +53,7 @@ def test_every_call_ends_once_and_leaves_nothing(world: Make, loss: float):
             reordering=chance.choice([0.0, 0.1, 0.3]),
             delay_s=chance.uniform(0.001, 0.2),
         )
-        call = world(conditions=conditions, seed=seed, **script).dial()
+        call = world(conditions=conditions, seed=seed, transport=transport, **script).dial()
         call.assert_at_rest()
 
 

@@ -21,9 +21,10 @@ from tuner_sipbridge.net.driver import Leg, SipDriver
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.negotiated_media import parameters_of
+from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP
-from tuner_sipbridge.net.udp import local_address_towards, read_public_address
+from tuner_sipbridge.net.udp import local_address_towards
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.message import Message, Request
@@ -206,7 +207,8 @@ class Answerer:
             transport: what to listen for: `udp` is UDP and TCP at one port, as RFC 3261 §18.2.1 asks; `tcp` is TCP
                 alone; `tls` is TLS alone.
             tls: our certificate, needed for `tls`, and whom to trust.
-            public_address: host, or host and port, that a NAT shows for this machine; it stands in Contact and SDP.
+            public_address: `HOST` or `HOST:PORT` that a NAT shows for this machine, or `stun:SERVER` to ask for it;
+                it stands in Contact and SDP.
             username: ask for digest credentials with this user name.
             password: the password to the user name.
             algorithm: hash of the digest challenge.
@@ -221,8 +223,11 @@ class Answerer:
         self._pick, self._engine, self._timers = pick, engine, timers
         self._own_engine: PyMediaEngine | None = None
         self._transport: Transport = transport
-        self._public = None if public_address is None else read_public_address(public_address)
-        self._driver = SipDriver(on_stray_request=self._on_stray_request, tls=tls or TlsSettings())
+        self._driver = SipDriver(
+            on_stray_request=self._on_stray_request,
+            tls=tls or TlsSettings(),
+            public_address=PublicAddress.parse(public_address),
+        )
         self._ids = RandomIds()
         self._gate = Gate(load)
         self._serving: set[asyncio.Task[None]] = set()
@@ -269,16 +274,9 @@ class Answerer:
     @property
     def uri(self) -> str:
         """A SIP URI that reaches us, as to be dialled."""
-        host, port = self._shown(self.local)
+        host, port = self._driver.shown(self.local[0])
         suffix = "" if self._transport == "udp" else f";transport={self._transport}"
         return f"sip:agent@{bracketed(host)}:{port}{suffix}"
-
-    def _shown(self, local: Address) -> Address:
-        """The address under which the far end reaches a socket of ours."""
-        if self._public is None:
-            return local
-        host, port = self._public
-        return host, port or local[1]
 
     @property
     def calls(self) -> int:
@@ -310,7 +308,7 @@ class Answerer:
         machine = InboundCall(
             invite,
             now=clock.now(),
-            local=self._shown((self._host_towards(source), self.local[1])),
+            local=self._driver.shown(self._host_towards(source)),
             ids=self._ids,
             source=source,
             challenger=challenger,
@@ -346,7 +344,7 @@ class Answerer:
             line.reject(503)
             return
         try:
-            if await line.accept(stream, shown=self._shown(stream.local)[0]):
+            if await line.accept(stream, shown=self._driver.shown(line.host)[0]):
                 self.calls_served += 1
                 await self._run_agent(line)
         finally:

@@ -25,7 +25,7 @@ def dial(scenario: Path, *arguments: str, uri: str = URI) -> Result:
     [
         (["--tls-pin", "abc"], "64 hexadecimal digits"),
         (["--insecure", "--tls-pin", "0" * 64], "checks nothing"),
-        (["--public-address", "a:b:c"], "is not HOST or HOST:PORT"),
+        (["--public-address", "a:b:c"], "is not HOST, HOST:PORT or stun:SERVER"),
         (["--tls-ca", "{scenario}"], "it does not hold CA certificates"),
     ],
 )

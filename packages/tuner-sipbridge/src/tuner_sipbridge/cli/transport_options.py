@@ -61,8 +61,8 @@ Insecure = Annotated[
 PublicAddress = Annotated[
     str | None,
     typer.Option(
-        metavar="HOST[:PORT]",
-        help="What a NAT shows for this machine: stands in Via, Contact and SDP.",
+        metavar="HOST[:PORT]|stun:SERVER",
+        help="What a NAT shows for this machine, or whom to ask: stands in Via, Contact and SDP.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -22,12 +23,15 @@ from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
 from tuner_sipbridge.net.media_engine import PyMediaEngine
+from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.udp import Address, local_address_towards, read_public_address, resolve
+from tuner_sipbridge.net.udp import Address, local_address_towards, resolve
 from tuner_sipbridge.sdp.negotiation import make_offer
 from tuner_sipbridge.sip.routing import Transport, address_of, transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
+
+logger = logging.getLogger("tuner_sipbridge.dialer")
 
 DEFAULT_RING_TIMEOUT_S = 60.0
 
@@ -105,8 +109,8 @@ class Dialer:
             transport: what carries SIP to URIs that name no transport themselves. Requests that are too long for
                 UDP go over TCP in any case (RFC 3261 §18.1.1).
             tls: certificates, and whom to trust; by default the system's CAs.
-            public_address: host, or host and port, that a NAT shows for this machine; it stands in Via, Contact and
-                SDP. The ports of the media must be the same on both sides of the NAT.
+            public_address: `HOST` or `HOST:PORT` that a NAT shows for this machine, or `stun:SERVER` to ask for it;
+                it stands in Via, Contact and SDP. The ports of the media must be the same on both sides of the NAT.
             at_once: calls that will stand at the same time; refused at the start when the system allows fewer sockets.
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
@@ -116,7 +120,7 @@ class Dialer:
         self._host, self._port, self._from_user = host, port, from_user
         self._transport: Transport = transport
         self._tls = tls or TlsSettings()
-        self._public = None if public_address is None else read_public_address(public_address)
+        self._public = PublicAddress.parse(public_address)
         self._engine, self._speech, self._timers = engine, speech, timers
         self._at_once = at_once
         self._own_engine: PyMediaEngine | None = None
@@ -133,6 +137,10 @@ class Dialer:
         """
         if self._tls != TlsSettings():
             self._tls.client_context()
+        if self._tls.insecure:
+            logger.warning(
+                "certificates of far ends are NOT checked: anyone on the way can read and change calls"
+            )
         if self._engine is None:
             self._own_engine = PyMediaEngine(streams=self._at_once)
             self._engine = await self._own_engine.__aenter__()
@@ -270,7 +278,7 @@ class Dialer:
         uri = dialable(target)
         transport = transport_of(uri) or self._transport
         driver = await self._driver_towards(await resolve(*address_of(uri, tls=transport == "tls")))
-        host, port = self._shown(driver.local)
+        host, port = driver.shown(driver.local[0])
         call_id = sip_call_id or new_sip_call_id()
         correlation = correlation_id or new_correlation_id()
         own = [("X-Correlation-Id", correlation), ("X-CID", call_id), *(headers or {}).items()]
@@ -279,7 +287,7 @@ class Dialer:
             machine = OutboundCall(
                 uri,
                 local=(host, port),
-                offer=make_offer(self._shown(stream.local)[0], stream.local[1], self._ids.session_id()),
+                offer=make_offer(host, stream.local[1], self._ids.session_id()),
                 sip_call_id=call_id,
                 from_uri=Uri(scheme="sip", user=self._from_user, host=host, port=port),
                 ids=self._ids,
@@ -300,17 +308,10 @@ class Dialer:
         host = self._host or local_address_towards(remote)
         async with self._driver_lock:
             if host not in self._drivers:
-                driver = SipDriver(tls=self._tls)
+                driver = SipDriver(tls=self._tls, public_address=self._public)
                 await driver.open(host=host, port=self._port)
                 self._drivers[host] = driver
             return self._drivers[host]
-
-    def _shown(self, local: Address) -> Address:
-        """The address under which the far end reaches a socket of ours."""
-        if self._public is None:
-            return local
-        host, port = self._public
-        return host, port or local[1]
 
 
 def dialable(target: str) -> Uri:

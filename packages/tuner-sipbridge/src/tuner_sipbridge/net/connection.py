@@ -82,10 +82,7 @@ class Connection(asyncio.Protocol):
         """The far end, as the socket says."""
         self.heard = False
         """Whether a message came on it."""
-        self.calls: set[str] = set()
-        """Call-IDs of what went over it; the user of the connection drops those that are over."""
-        self.hops: set[Hop] = set()
-        """Where the requests that went over it were meant to go."""
+        self._calls: dict[str, set[Hop]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio once it stands, after the TLS handshake."""
@@ -112,7 +109,7 @@ class Connection(asyncio.Protocol):
                 self._user.on_malformed(frame, self)
             else:
                 self.heard, self._message_at = True, self._octets_at
-                self.calls.add(frame.call_id)
+                self._calls.setdefault(frame.call_id, set())
                 self._user.on_message(frame, self)
         if not self._framer.midway:
             self._midway_since = None
@@ -134,17 +131,28 @@ class Connection(asyncio.Protocol):
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message; `hop` is where it is meant to go, for `hops`."""
         self._message_at = self._now()
-        self.calls.add(message.call_id)
+        hops = self._calls.setdefault(message.call_id, set())
         if isinstance(message, Request):
-            self.hops.add(hop)
+            hops.add(hop)
         self._write(message.to_bytes())
 
-    def look_after(self, *, now: float) -> None:
-        """Ping, or close when it is idle, stuck, or answers no ping; `now` is the loop's time."""
+    @property
+    def hops(self) -> set[Hop]:
+        """Where the requests that went over it were meant to go, those of calls that are over left out."""
+        return {hop for hops in self._calls.values() for hop in hops}
+
+    def look_after(self, is_live: Callable[[str], bool], *, now: float) -> None:
+        """Ping, or close when it is idle, stuck, or answers no ping.
+
+        Args:
+            is_live: whether the call of a Call-ID goes on; a connection with calls is not idle.
+            now: the loop's time.
+        """
         limits = self._limits
+        self._calls = {call_id: hops for call_id, hops in self._calls.items() if is_live(call_id)}
         if self._midway_since is not None and now - self._midway_since > limits.message_s:
             self.abort(f"a message of the far end was not complete after {limits.message_s:g} s")
-        elif not self.calls and now - self._said_at > limits.idle_s:
+        elif not self._calls and now - self._said_at > limits.idle_s:
             self.close(f"idle for {limits.idle_s:g} s")
         elif self._pinged_at is not None and now - self._pinged_at > limits.pong_s:
             self._pinged_at, self._framer.awaits_pong = None, False

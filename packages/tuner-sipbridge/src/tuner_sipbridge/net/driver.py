@@ -11,9 +11,11 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tuner_sipbridge.call.events import CallEvent
+from tuner_sipbridge.errors import ProtocolError
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
+from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP, Transports
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
@@ -112,6 +114,7 @@ class SipDriver:
         *,
         on_stray_request: StrayHandler | None = None,
         tls: TlsSettings = TlsSettings(),
+        public_address: PublicAddress = PublicAddress(),
         limits: StreamLimits = StreamLimits(),
     ) -> None:
         """Prepare.
@@ -119,9 +122,11 @@ class SipDriver:
         Args:
             on_stray_request: takes requests of unknown Call-IDs; by default they get 481 (RFC 3261 §12.2.2).
             tls: certificates, and whom to trust.
+            public_address: what a NAT shows for this machine.
             limits: bounds on connections.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
+        self._public = public_address
         self._legs: dict[str, Leg] = {}
         self._transports = Transports(
             receive=self._on_message,
@@ -135,15 +140,29 @@ class SipDriver:
         """Bind the sockets, all at one port.
 
         Raises:
-            NetworkError: the address cannot be bound.
+            NetworkError: the address cannot be bound, or the STUN server does not answer.
             LocalProtocolError: TLS without a usable certificate.
         """
         await self._transports.open(host=host, port=port, listen=listen)
+        if self._public.stun_server is not None:
+            try:
+                self._public = PublicAddress(*await self._transports.mapped_address(self._public.stun_server))
+            except BaseException:
+                self._transports.close()
+                raise
 
     @property
     def local(self) -> Address:
         """Address and port the sockets are bound to."""
         return self._transports.local
+
+    def shown(self, host: str) -> Address:
+        """Where far ends reach the SIP sockets, for Via and Contact; its host also for SDP.
+
+        Args:
+            host: local address towards the far end, which is shown where there is no NAT.
+        """
+        return self._public.of((host, self.local[1]))
 
     @property
     def malformed(self) -> int:
@@ -188,11 +207,15 @@ class SipDriver:
 
     def _on_message(self, message: Message, source: Hop) -> None:
         leg = self._legs.get(message.call_id)
-        if leg is not None:
-            leg.receive(message, source)
-        elif isinstance(message, Request):
-            note_source(message, source)
-            self._on_stray_request(message, source)
+        try:
+            if leg is not None:
+                leg.receive(message, source)
+            elif isinstance(message, Request):
+                note_source(message, source)
+                self._on_stray_request(message, source)
+        except ProtocolError as error:
+            # One message must not cost a connection that other calls use.
+            logger.warning("dropped a message from %s: %s", source, error)
 
     def _on_unreachable(self, hop: Hop, why: str, again: bool) -> None:
         logger.info("%s", why)

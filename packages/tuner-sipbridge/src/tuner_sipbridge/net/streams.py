@@ -232,8 +232,7 @@ class StreamEndpoint(ConnectionUser):
     def _look_after(self) -> None:
         loop = asyncio.get_running_loop()
         for connection in list(self._connections):
-            connection.calls = {call_id for call_id in connection.calls if self._is_live(call_id)}
-            connection.look_after(now=loop.time())
+            connection.look_after(self._is_live, now=loop.time())
         self._timer = (
             loop.call_later(self._limits.look_after_s, self._look_after) if self._connections else None
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import secrets
 from collections.abc import Collection
 from dataclasses import replace
 
 from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
+from tuner_sipbridge.net import stun
 from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.streams import IsLive, Receive, StreamEndpoint, Unreachable
@@ -24,6 +26,7 @@ logger = logging.getLogger("tuner_sipbridge.net")
 UDP_AND_TCP: Collection[Transport] = ("udp", "tcp")
 """What an element listens on, at one port: requests too long for UDP come over TCP (RFC 3261 §18.1.1)."""
 _MOST_TRIES = 16
+_STUN_WAITS_S = (0.5, 1.0, 2.0)
 
 
 class Transports:
@@ -56,6 +59,7 @@ class Transports:
         self._local: Address | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._malformed = 0
+        self._stun: dict[bytes, asyncio.Future[Address]] = {}
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
         """Bind `host:port` for each of the transports; port 0 is any that is free for all of them.
@@ -91,6 +95,31 @@ class Transports:
     def refused_connections(self) -> int:
         """Connections that were closed at once, because too many stood."""
         return self._streams.refused
+
+    async def mapped_address(self, server: Address) -> Address:
+        """The address that a NAT shows for the UDP socket, asked of a STUN server (RFC 8489 §6.2.1).
+
+        Raises:
+            NetworkError: there is no UDP socket, the server is not known, or it does not answer.
+        """
+        if self._udp is None:
+            raise NetworkError("STUN needs a UDP socket, and none is open")
+        to = await resolve(*server)
+        question = secrets.token_bytes(stun.TRANSACTION_ID_OCTETS)
+        answer: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+        self._stun[question] = answer
+        try:
+            for wait_s in _STUN_WAITS_S:
+                self._udp.send(stun.binding_request(question), to)
+                await asyncio.wait({answer}, timeout=wait_s)
+                if answer.done():
+                    return answer.result()
+        finally:
+            del self._stun[question]
+        raise NetworkError(
+            f"the STUN server {server[0]}:{server[1]} does not answer: check its name, and that a firewall lets UDP "
+            "through"
+        )
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address; failures come to `unreachable`, later."""
@@ -145,6 +174,9 @@ class Transports:
     def _on_datagram(self, data: bytes, source: Address) -> None:
         if not data.strip(b"\r\n\x00 "):
             return  # a keep-alive (RFC 5626 §3.5.1, and the habits of NAT boxes)
+        if stun.is_stun(data):
+            self._on_stun(data)
+            return
         try:
             message = parse_datagram(data, self._limits.message)
         except RemoteProtocolError as error:
@@ -155,6 +187,12 @@ class Transports:
                 self._udp.send(refusal.to_bytes(), way_back_of(refusal, source))
             return
         self._receive(message, Hop("udp", *source))
+
+    def _on_stun(self, data: bytes) -> None:
+        for question, answer in self._stun.items():
+            mapped = stun.mapped_address(data, question)
+            if mapped is not None and not answer.done():
+                answer.set_result(mapped)
 
 
 def _is_address(host: str) -> bool:

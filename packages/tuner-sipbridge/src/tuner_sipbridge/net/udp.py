@@ -8,8 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from tuner_sipbridge.errors import LocalProtocolError, NetworkError
-from tuner_sipbridge.sip.grammar import split_host_port
+from tuner_sipbridge.errors import NetworkError
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
@@ -82,20 +81,6 @@ def local_address_towards(remote: Address) -> str:
         except OSError as error:
             raise NetworkError(f"no route to {remote[0]}: {error.strerror or error}") from error
         return str(probe.getsockname()[0])
-
-
-def read_public_address(text: str) -> tuple[str, int | None]:
-    """Host and port of what a NAT shows for this machine, as the user writes them: `HOST` or `HOST:PORT`.
-
-    Raises:
-        LocalProtocolError: it is not that.
-    """
-    host_port = split_host_port(text)
-    if host_port is None:
-        raise LocalProtocolError(
-            f'public address: "{text}" is not HOST or HOST:PORT; IPv6 stands in brackets'
-        )
-    return host_port
 
 
 async def resolve(host: str, port: int) -> Address:
