@@ -15,7 +15,8 @@ from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.transports import UDP_AND_TCP, Transports
+from tuner_sipbridge.net.transports import UDP_AND_TCP, Resolve, Transports
+from tuner_sipbridge.net.udp import resolve
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
 
@@ -113,6 +114,7 @@ class SipDriver:
         on_stray_request: StrayHandler | None = None,
         tls: TlsSettings = TlsSettings(),
         limits: StreamLimits = StreamLimits(),
+        resolve: Resolve = resolve,
     ) -> None:
         """Prepare.
 
@@ -120,6 +122,7 @@ class SipDriver:
             on_stray_request: takes requests of unknown Call-IDs; by default they get 481 (RFC 3261 §12.2.2).
             tls: certificates, and whom to trust.
             limits: bounds on connections.
+            resolve: gives the address of a host and port; by default the system's.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
         self._legs: dict[str, Leg] = {}
@@ -129,6 +132,7 @@ class SipDriver:
             is_live=self._legs.__contains__,
             tls=tls,
             limits=limits,
+            resolve=resolve,
         )
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
