@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -88,6 +89,20 @@ class Enemy:
                 self.malformed += is_malformed(data)
             await self.ping(target)
 
+    async def storm_streams(self, target: tuple[str, int], connections: int) -> None:
+        """Send as much over one TCP connection after the other, each left as the damage leaves it."""
+        for _ in range(connections):
+            reader, writer = await asyncio.open_connection(*target)
+            writer.writelines(next(self._damaged) for _ in range(5))
+            writer.write_eof()
+            async with asyncio.timeout(20):
+                # Answers may come, or the connection is reset.
+                with contextlib.suppress(ConnectionError):
+                    while await reader.read(65536):
+                        pass
+            writer.close()
+        await self.ping(target)
+
     async def ping(self, target: tuple[str, int]) -> None:
         """Ask for a sign of life; answers to what was sent before are read and dropped."""
         self._pings += 1
@@ -157,6 +172,7 @@ async def test_the_service_goes_on_under_4500_malformed_messages(caplog: pytest.
             before, before_mb = used(), resident_mb()
             await attack.storm(answerer.local, AT_ANSWERER)
             await attack.storm((contact.host, contact.port or 5060), AT_DIALER)
+            await attack.storm_streams(answerer.local, 60)
             await settled(answerer, 1)
             assert attack.malformed >= 4500
             assert answerer.refused["malformed"] >= AT_ANSWERER

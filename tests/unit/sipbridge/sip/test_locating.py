@@ -6,17 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from tuner_sipbridge.errors import LocalProtocolError
-from tuner_sipbridge.sip.locating import (
-    FAMILIES,
-    TRANSPORTS,
-    Asks,
-    Family,
-    Located,
-    Target,
-    Transport,
-    locate,
-)
+from tuner_sipbridge.sip.locating import FAMILIES, TRANSPORTS, Asks, Family, Located, locate
 from tuner_sipbridge.sip.records import Answer, AnswerCache, Naptr, Question, Srv, by_priority_and_weight
+from tuner_sipbridge.sip.routing import Transport
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -322,7 +314,3 @@ class TestCache:
             cache.note(Question("A", f"h{number}.example"), Answer(ttl_s=100), now=0)
         assert len(cache) == 4096
         assert Question("A", "h5999.example") in cache.known(now=0)
-
-
-def test_a_target_is_shown_as_it_is_dialled():
-    assert str(Target("tls", "2001:db8::1", 5061, "far.example")) == "tls [2001:db8::1]:5061"

@@ -3,6 +3,7 @@ from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.transaction_layer import (
+    MOST_REQUESTS,
     NoAck,
     NoResponse,
     NotSent,
@@ -210,3 +211,15 @@ def test_on_a_connection_that_served_before_a_lost_request_goes_once_more():
     assert sent(layer) == [("BYE", "TCP", FAR_TCP)]
     layer.unreachable(FAR_TCP, "closed", now=0.2, again=True)
     assert (sent(layer), layer.events()) == ([], [NotSent(bye, "closed")])
+
+
+def test_a_far_end_with_too_many_requests_in_hand_is_told_when_to_come_again():
+    layer = TransactionLayer()
+    for number in range(MOST_REQUESTS):
+        layer.receive(request("INFO", branch=f"z9hG4bK-{number}"), now=0.0, source=PEER)
+    assert len(layer.events()) == MOST_REQUESTS
+    layer.receive(request("INFO", branch="z9hG4bK-more"), now=0.0, source=PEER)
+    ((answer, _),) = layer.outgoing()
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.headers.get("Retry-After"), layer.refused) == (503, "32", 1)
+    assert layer.events() == []

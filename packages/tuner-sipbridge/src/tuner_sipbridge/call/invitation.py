@@ -10,7 +10,7 @@ from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.client_transaction import cancel_of
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request, Response
-from tuner_sipbridge.sip.routing import hop_uri, transport_of
+from tuner_sipbridge.sip.routing import Hop, hop_uri, transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
@@ -31,14 +31,16 @@ class Invitation:
         ids: Ids,
         timers: Timers,
         ring_timeout_s: float,
+        to: Hop | None = None,
     ) -> None:
-        """Prepare; nothing is sent before `begin`."""
+        """Prepare; nothing is sent before `begin`. `to` is where it goes in place of its next hop."""
         self.request = invite
         self._layer = layer
         self._reach = reach
         self._ids = ids
         self._timers = timers
         self._ring_timeout_s = ring_timeout_s
+        self._to = to
         self._tried = [invite.uri]
         self._tries = 0
         self._given_up = self._cancelled = False
@@ -90,6 +92,7 @@ class Invitation:
         if uri is None:
             return False
         self._tried.append(uri)
+        self._to = None
         return self._again(now, uri=uri, credentials=())
 
     def handle_timer(self, *, now: float) -> bool:
@@ -120,14 +123,14 @@ class Invitation:
     def _send(self, now: float) -> None:
         self._tries += 1
         self.heard = False
-        self._layer.send(self.request, now=now)
+        self._layer.send(self.request, now=now, to=self._to)
 
     def _cancel(self, now: float) -> None:
         if not self._cancelled:
             self._cancelled = True
             # A far end that ignores the CANCEL is not waited for longer than this (§9.1).
             self._abandon_at = now + self._timers.patience
-            self._layer.send(cancel_of(self.request), now=now)
+            self._layer.send(cancel_of(self.request), now=now, to=self._to)
 
 
 def _is_spoken(uri: Uri) -> bool:

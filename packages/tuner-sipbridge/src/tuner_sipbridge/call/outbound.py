@@ -65,6 +65,7 @@ class OutboundCall:
         timers: Timers = DEFAULT_TIMERS,
         route: Sequence[Uri] = (),
         transport: Transport = "udp",
+        to: Hop | None = None,
     ) -> None:
         """Prepare the call; nothing is sent before `start`.
 
@@ -81,6 +82,7 @@ class OutboundCall:
             timers: the base values of RFC 3261 §17.
             route: an outbound proxy, or more than one, as a preloaded route set (RFC 3261 §8.1.2).
             transport: what the call goes by, where the URI of a next hop names none.
+            to: where the INVITE is sent, in place of what the name of its next hop leads to (RFC 3263 §4).
 
         Raises:
             LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break, the
@@ -106,7 +108,13 @@ class OutboundCall:
             route=route,
         )
         self._invitation = Invitation(
-            invite, self._layer, reach=self._reach, ids=ids, timers=timers, ring_timeout_s=ring_timeout_s
+            invite,
+            self._layer,
+            reach=self._reach,
+            ids=ids,
+            timers=timers,
+            ring_timeout_s=ring_timeout_s,
+            to=to,
         )
         self._closed = False
         self._early = EarlyDialogs(offer)

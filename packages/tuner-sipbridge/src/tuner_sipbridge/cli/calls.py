@@ -15,6 +15,13 @@ from tuner_sipbridge.batch import BatchResult, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.location_options import (
+    DEFAULT_NEXT_TARGET_AFTER_S,
+    NameServer,
+    NextTargetAfter,
+    TrunkTexts,
+    trunks_of,
+)
 from tuner_sipbridge.cli.options import Pcap
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
@@ -79,6 +86,9 @@ def dial(
     tls_pin: TlsPin = None,
     insecure: Insecure = False,
     public_address: PublicAddress = None,
+    dns: NameServer = None,
+    trunk: TrunkTexts = None,
+    next_target_after: NextTargetAfter = DEFAULT_NEXT_TARGET_AFTER_S,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -90,7 +100,7 @@ def dial(
     Exit code 0: played to its end (and linked, with --tuner). 1: not. 2: bad usage or file. 3: could not run.
     """
     with errors_as_exit_codes():
-        dialable(uri)
+        dialable(uri, routed=bool(trunk))
         played = Scenario.load(scenario)
         target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
         plan = BatchPlan.of([target], [(played, 1)], name=played.name)
@@ -100,6 +110,9 @@ def dial(
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
+            name_server=dns,
+            trunks=trunks_of(trunk),
+            next_target_after=next_target_after,
         )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
@@ -119,6 +132,9 @@ def run(
     tls_pin: TlsPin = None,
     insecure: Insecure = False,
     public_address: PublicAddress = None,
+    dns: NameServer = None,
+    trunk: TrunkTexts = None,
+    next_target_after: NextTargetAfter = DEFAULT_NEXT_TARGET_AFTER_S,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -136,6 +152,9 @@ def run(
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
+            name_server=dns,
+            trunks=trunks_of(trunk),
+            next_target_after=next_target_after,
         )
         batch = asyncio.run(_run(plan, dialer, at_once, tuner, link_wait, out, as_json=as_json))
         _finish(batch, out, pcap, as_json=as_json)

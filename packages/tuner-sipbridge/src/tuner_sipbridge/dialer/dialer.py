@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -14,26 +14,32 @@ from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
+from tuner_sipbridge.dialer.failover import Failover
 from tuner_sipbridge.dialer.outcome import Outcome, OutcomeClass
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
 from tuner_sipbridge.dialer.run import CallRun
+from tuner_sipbridge.dialer.ways import Way, Ways
 from tuner_sipbridge.errors import CallError, LocalProtocolError, NetworkError, SipBridgeError
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.public_address import PublicAddress
+from tuner_sipbridge.net.resolver import Resolver, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.udp import Address, local_address_towards, resolve
+from tuner_sipbridge.net.udp import Address, local_address_towards
 from tuner_sipbridge.sdp.negotiation import make_offer
-from tuner_sipbridge.sip.routing import Transport, address_of, transport_of
+from tuner_sipbridge.sip.routing import Transport, transport_of
+from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
 
 DEFAULT_RING_TIMEOUT_S = 60.0
+NEXT_TARGET_AFTER_S = 10.0
+"""An edge that is alive says 100 within 200 ms (RFC 3261 §17.2.1); this leaves room for a bad network."""
 
 
 class AnsweredCall:
@@ -93,6 +99,9 @@ class Dialer:
         transport: Transport = "udp",
         tls: TlsSettings | None = None,
         public_address: str | None = None,
+        name_server: str | None = None,
+        trunks: Sequence[Trunk] = (),
+        next_target_after: float = NEXT_TARGET_AFTER_S,
         at_once: int = 1,
         engine: MediaEngine | None = None,
         speech: SpeechSource | None = None,
@@ -111,6 +120,11 @@ class Dialer:
             tls: certificates, and whom to trust; by default the system's CAs.
             public_address: `HOST` or `HOST:PORT` that a NAT shows for this machine, or `stun:SERVER` to ask for it;
                 it stands in Via, Contact and SDP. The ports of the media must be the same on both sides of the NAT.
+            name_server: IP address, or IP address and port, of the name server to ask in place of the system's.
+            trunks: ways out, tried by priority and weight (RFC 2782): each call goes through one of them, with its
+                URI in Route. Without any, the target itself is located (RFC 3263).
+            next_target_after: seconds without any response after which the next address of a target, or the next
+                trunk, is tried. The last one is waited for until Timer B.
             at_once: calls that will stand at the same time; refused at the start when the system allows fewer sockets.
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
@@ -118,7 +132,9 @@ class Dialer:
         """
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
-        self._transport: Transport = transport
+        self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
+        self._ways = Ways(self._resolver, transport=transport, local_host=host, trunks=trunks)
+        self._routed, self._patience_s = bool(trunks), next_target_after
         self._tls = tls or TlsSettings()
         self._public = PublicAddress.parse(public_address)
         self._engine, self._speech, self._timers = engine, speech, timers
@@ -275,53 +291,65 @@ class Dialer:
     ) -> PlacedCall:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
-        uri = dialable(target)
-        transport = transport_of(uri) or self._transport
-        driver = await self._driver_towards(await resolve(*address_of(uri, tls=transport == "tls")))
+        uri = dialable(target, routed=self._routed)
+        ways = await self._ways.towards(uri)
+        driver = await self._driver_towards(ways[0].hop.address)
         host, port = driver.shown(driver.local[0])
         call_id = sip_call_id or new_sip_call_id()
         correlation = correlation_id or new_correlation_id()
         own = [("X-Correlation-Id", correlation), ("X-CID", call_id), *(headers or {}).items()]
         stream = await self._engine.open(host=driver.local[0])
-        try:
-            machine = OutboundCall(
+        offer = make_offer(host, stream.local[1], self._ids.session_id())
+
+        def machine_for(way: Way, ring_timeout_s: float) -> OutboundCall:
+            return OutboundCall(
                 uri,
                 local=(host, port),
-                offer=make_offer(host, stream.local[1], self._ids.session_id()),
+                offer=offer,
                 sip_call_id=call_id,
                 from_uri=Uri(scheme="sip", user=self._from_user, host=host, port=port),
                 ids=self._ids,
                 headers=own,
                 credentials=credentials,
-                ring_timeout_s=ring_timeout,
+                ring_timeout_s=ring_timeout_s,
                 timers=self._timers,
-                transport=transport,
+                transport=way.hop.transport,
+                route=() if way.trunk is None else (way.trunk.with_params(lr=None),),
+                to=way.hop,
             )
+
+        call = PlacedCall(target=target, correlation_id=correlation, stream=stream)
+        failover = Failover(self._ways, ways, machine_for, ring_timeout_s=ring_timeout)
+        try:
+            call.start(failover, driver, patience_s=self._patience_s, scenario=scenario, agent=agent)
         except BaseException:
             await stream.close()
             raise
-        call = PlacedCall(target=target, correlation_id=correlation, stream=stream)
-        call.start(machine, driver, scenario=scenario, agent=agent)
         return call
 
     async def _driver_towards(self, remote: Address) -> SipDriver:
         host = self._host or local_address_towards(remote)
         async with self._driver_lock:
             if host not in self._drivers:
-                driver = SipDriver(tls=self._tls, public_address=self._public)
+                driver = SipDriver(tls=self._tls, resolve=self._resolver.address, public_address=self._public)
                 await driver.open(host=host, port=self._port)
                 self._drivers[host] = driver
             return self._drivers[host]
 
 
-def dialable(target: str) -> Uri:
-    """Read a SIP URI that is to be dialled.
+def dialable(target: str, *, routed: bool = False) -> Uri:
+    """Read a URI that is to be dialled.
+
+    Args:
+        target: as the user gave it.
+        routed: calls go through a trunk, which may also be asked for a tel URI.
 
     Raises:
         LocalProtocolError: it is none, or asks for a transport that the dialer does not speak.
     """
     uri = Uri.parse(target, error=LocalProtocolError)
-    transport_of(uri)
+    if uri.is_sip or not routed:
+        transport_of(uri)
     return uri
 
 

@@ -13,6 +13,7 @@ from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
 from tuner_sipbridge.caller.utterance import Utterance
+from tuner_sipbridge.dialer.failover import Failover, why_elsewhere
 from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
 from tuner_sipbridge.errors import CallError, MediaError
 from tuner_sipbridge.media import engine as media
@@ -44,6 +45,9 @@ class PlacedCall:
         self.codec: media.Codec = "PCMU"
         self._stream = stream
         self._leg: Leg | None = None
+        self._driver: SipDriver | None = None
+        self._failover: Failover | None = None
+        self._patience_s = 0.0
         self._machine: OutboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
@@ -54,12 +58,28 @@ class PlacedCall:
         self._speech_started_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, machine: OutboundCall, driver: SipDriver, *, scenario: str, agent: str) -> None:
-        """Send the INVITE."""
-        self._machine, self.sip_call_id = machine, machine.sip_call_id
+    def start(
+        self, failover: Failover, driver: SipDriver, *, patience_s: float, scenario: str, agent: str
+    ) -> None:
+        """Send the INVITE.
+
+        Args:
+            failover: the ways of the call.
+            driver: runs the call's machine.
+            patience_s: seconds without any response after which the next way is tried, when there is one.
+            scenario: for the trace.
+            agent: for the trace.
+
+        Raises:
+            LocalProtocolError: the call cannot be made as asked; nothing was sent.
+        """
+        machine = failover.first()
+        self._failover, self._driver, self._patience_s = failover, driver, patience_s
+        self.sip_call_id = machine.sip_call_id
+        now = clock.now()
         self.trace.note(
             "call.dialled",
-            at=clock.now(),
+            at=now,
             target=self.target,
             sip_call_id=self.sip_call_id,
             correlation_id=self.correlation_id,
@@ -67,8 +87,25 @@ class PlacedCall:
             agent=agent,
         )
         self._spawn(self._watch_media())
-        self._leg = driver.add(machine, self)
-        self._leg.act(lambda now: machine.start(now=now))
+        failover.begin(now=now)
+        self._run(machine)
+
+    def _run(self, machine: OutboundCall) -> None:
+        """Let the driver run the machine of the way in use."""
+        assert self._driver is not None
+        assert self._failover is not None
+        self._machine = machine
+        self._leg = leg = self._driver.add(machine, self)
+        if self._failover.has_another:
+            asyncio.get_running_loop().call_later(self._patience_s, self._lose_patience, leg, machine)
+        leg.act(lambda now: machine.start(now=now))
+
+    def _lose_patience(self, leg: Leg, machine: OutboundCall) -> None:
+        failover = self._failover
+        if failover is None or leg is not self._leg or failover.heard or self._over.is_set():
+            return
+        why = f"no response came in {self._patience_s:g} s"
+        leg.act(lambda now: machine.unreachable(failover.way.hop, why, now=now))
 
     async def answered(self) -> None:
         """Wait until the far end picks up and media runs.
@@ -146,6 +183,8 @@ class PlacedCall:
             peer=f"{host}:{port}",
             transport=peer.transport,
         )
+        if not sent and self._failover is not None:
+            self._failover.note(message, now=now)
         if isinstance(message, Response) and message.cseq.method == "BYE" and message.status >= 200:
             self._goodbye.set()
 
@@ -166,8 +205,27 @@ class PlacedCall:
             case _:
                 self._close_with(event, now)
 
+    def _goes_elsewhere(self, event: signalling.CallEvent, now: float) -> bool:
+        """Try the next way when `event` says that the one in use failed."""
+        failover, former = self._failover, self._leg
+        if failover is None or former is None:
+            return False
+        machine = failover.next(event, now=now)
+        if failover.failed and why_elsewhere(event) is not None:
+            way, why = failover.failed[-1]
+            onwards = str(failover.way) if machine is not None else ""
+            self.trace.note("call.target_failed", at=now, target=str(way), why=why, next=onwards)
+        if machine is None:
+            return False
+        # After the event it is giving right now, the former leg has nothing more to say.
+        asyncio.get_running_loop().call_soon(former.abandon)
+        self._run(machine)
+        return True
+
     def _close_with(self, event: signalling.CallEvent, now: float) -> None:
-        self._closing = event
+        if self._goes_elsewhere(event, now):
+            return
+        self._closing = event = event if self._failover is None else self._failover.told(event)
         match event:
             case signalling.Rejected(status=status, reason=reason):
                 self.trace.note("call.rejected", at=now, status=status, reason=reason)

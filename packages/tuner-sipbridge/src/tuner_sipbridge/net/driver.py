@@ -17,7 +17,8 @@ from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.transports import UDP_AND_TCP, Transports
+from tuner_sipbridge.net.transports import UDP_AND_TCP, Resolve, Transports
+from tuner_sipbridge.net.udp import resolve
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
 
@@ -116,6 +117,7 @@ class SipDriver:
         tls: TlsSettings = TlsSettings(),
         public_address: PublicAddress = PublicAddress(),
         limits: StreamLimits = StreamLimits(),
+        resolve: Resolve = resolve,
     ) -> None:
         """Prepare.
 
@@ -124,6 +126,7 @@ class SipDriver:
             tls: certificates, and whom to trust.
             public_address: what a NAT shows for this machine.
             limits: bounds on connections.
+            resolve: gives the address of a host and port; by default the system's.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
         self._public = public_address
@@ -134,6 +137,7 @@ class SipDriver:
             is_live=self._legs.__contains__,
             tls=tls,
             limits=limits,
+            resolve=resolve,
         )
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:

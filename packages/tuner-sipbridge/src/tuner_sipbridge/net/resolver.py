@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 from tuner_sipbridge.errors import LocalProtocolError, NetworkError
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.sip.grammar import bracketed, split_host_port
-from tuner_sipbridge.sip.locating import FAMILIES, TRANSPORTS, Asks, Family, Located, Transport, locate
+from tuner_sipbridge.sip.locating import FAMILIES, TRANSPORTS, Asks, Family, Located, locate
 from tuner_sipbridge.sip.records import Answer, AnswerCache, Naptr, Question, Srv
+from tuner_sipbridge.sip.routing import Address, Transport
 from tuner_sipbridge.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Resolver:
             step = locate(
                 uri,
                 known,
-                draw=_draw,
+                draw=draw,
                 transports=self._transports if transports is None else transports,
                 families=self._families if families is None else families,
             )
@@ -101,17 +102,16 @@ class Resolver:
         """The answers that hold at this moment."""
         return self._cache.known(now=clock.now())
 
-    async def targets(self, uri: Uri, *, families: Sequence[Family] | None = None) -> Located:
-        """As `locate`, for who cannot go on without a target.
+    async def address(self, host: str, port: int, *, families: Sequence[Family] | None = None) -> Address:
+        """The first address of a host whose port is known.
 
         Raises:
             NetworkError: there is none; the text says what the name server said.
-            LocalProtocolError: as for `locate`.
         """
-        located = await self.locate(uri, families=families)
+        located = await self.locate(Uri(host=host, port=port), families=families)
         if not located.targets:
             raise NetworkError(located.problem)
-        return located
+        return located.targets[0].address
 
     async def _answers(self, asks: Asks) -> dict[Question, Answer]:
         answers = await asyncio.gather(*(self._answer(question) for question in asks.questions))
@@ -241,5 +241,6 @@ def _ttl_of(message: QueryMessage) -> float:
         return FAILURE_TTL_S
 
 
-def _draw(most: int) -> int:
+def draw(most: int) -> int:
+    """A random number from 0 to `most`, for the order of SRV records and trunks."""
     return secrets.randbelow(most + 1)

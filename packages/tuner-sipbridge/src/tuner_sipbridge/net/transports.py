@@ -6,8 +6,9 @@ import asyncio
 import ipaddress
 import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from typing import TypeAlias
 
 from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
 from tuner_sipbridge.net import stun
@@ -23,6 +24,8 @@ from tuner_sipbridge.sip.routing import Address, Hop, Transport
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Address]]
+"""Gives the address of a host and port, or raises NetworkError."""
 UDP_AND_TCP: Collection[Transport] = ("udp", "tcp")
 """What an element listens on, at one port: requests too long for UDP come over TCP (RFC 3261 §18.1.1)."""
 _MOST_TRIES = 16
@@ -40,6 +43,7 @@ class Transports:
         is_live: IsLive,
         tls: TlsSettings = TlsSettings(),
         limits: StreamLimits = StreamLimits(),
+        resolve: Resolve = resolve,
     ) -> None:
         """Prepare; nothing is opened before `open`.
 
@@ -49,8 +53,9 @@ class Transports:
             is_live: whether a call with a Call-ID goes on; its connections are then kept.
             tls: certificates, and whom to trust.
             limits: bounds on connections.
+            resolve: gives the address of a host and port.
         """
-        self._receive, self._unreachable = receive, unreachable
+        self._receive, self._unreachable, self._resolve = receive, unreachable, resolve
         self._limits = limits
         self._streams = StreamEndpoint(
             receive=receive, unreachable=unreachable, is_live=is_live, tls=tls, limits=limits
@@ -156,7 +161,7 @@ class Transports:
 
     async def _resolve_and_send(self, message: Message, hop: Hop) -> None:
         try:
-            host, port = await resolve(hop.host, hop.port)
+            host, port = await self._resolve(hop.host, hop.port)
         except NetworkError as error:
             self._unreachable(hop, str(error), False)
         else:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError
-from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.records import Answer, Draw, Kind, Naptr, Question, Srv, by_priority_and_weight
+from tuner_sipbridge.sip.routing import Hop, Transport
 from tuner_sipbridge.sip.uri import Uri
 
-Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 Family: TypeAlias = Literal["ipv4", "ipv6"]
 
 TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp", "tls")
@@ -26,26 +25,6 @@ _SERVICES: dict[str, Transport] = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T
 _SRV_PREFIX: dict[Transport, str] = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 _PORTS: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061}
 _ADDRESS_KIND: dict[Family, Kind] = {"ipv4": "A", "ipv6": "AAAA"}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One place to send a request to.
-
-    Attributes:
-        transport: how.
-        host: IPv4 or IPv6 address, without brackets.
-        port: 1 to 65535.
-        name: host of the URI, which a TLS certificate must name (RFC 5922 §4).
-    """
-
-    transport: Transport
-    host: str
-    port: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.transport} {bracketed(self.host)}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +39,13 @@ class Located:
     """The targets, best first.
 
     Attributes:
-        targets: none when the name leads nowhere.
+        targets: none when the name leads nowhere; their hosts are addresses, and `name` is the URI's host, which a
+            TLS certificate must name (RFC 5922 §4).
         asked: each question that counted, with its answer.
         problem: why there is no target, in plain words; empty when there is one.
     """
 
-    targets: tuple[Target, ...]
+    targets: tuple[Hop, ...]
     asked: tuple[tuple[Question, Answer], ...] = ()
     problem: str = ""
 
@@ -112,7 +92,7 @@ def locate(
     if not places and not inquiry.missing and not inquiry.denied:
         places = [_Place(allowed[0], host, _PORTS[allowed[0]])]
     targets = [
-        Target(place.transport, address, place.port, uri.host)
+        Hop(place.transport, address, place.port, name=None if _is_address(uri.host) else uri.host)
         for place in places
         for address in inquiry.addresses(place.host)
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from tuner_sipbridge.sip.client_transaction import InviteClient, NonInviteClient
-from tuner_sipbridge.sip.message import Message, Request, Response
+from tuner_sipbridge.sip.message import Message, Request, Response, response_to
 from tuner_sipbridge.sip.routing import Hop, is_too_long_for_udp, next_hop, note_source, sent_by, way_back
 from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
@@ -69,6 +69,10 @@ class _Sent:
     """Whether it goes over TCP only for its length, and may go over UDP after all."""
 
 
+MOST_REQUESTS = 64
+"""Requests of the far end that one call has in hand at a time; more are answered 503 (RFC 3261 §21.5.4)."""
+
+
 class TransactionLayer:
     """All transactions of one call, each with where it sends to.
 
@@ -85,6 +89,8 @@ class TransactionLayer:
         self._only_udp: set[Hop] = set()
         self._outgoing: list[tuple[Message, Hop]] = []
         self._events: list[LayerEvent] = []
+        self.refused = 0
+        """Requests that got 503 because `MOST_REQUESTS` of the far end were in hand."""
 
     @property
     def idle(self) -> bool:
@@ -230,6 +236,11 @@ class TransactionLayer:
         if request.method != "ACK":
             kind = InviteServer if request.method == "INVITE" else NonInviteServer
             hop = way_back(request, source)
+            if len(self._servers) >= MOST_REQUESTS:
+                self.refused += 1
+                retry = [("Retry-After", str(max(1, round(self._timers.patience))))]
+                self._outgoing.append((response_to(request, 503, to_tag=request.to.tag, headers=retry), hop))
+                return
             transaction = kind(request, now=now, timers=self._timers.over(hop.transport))
             self._servers[key] = (transaction, hop)
         self._events.append(RequestArrived(request))
