@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
@@ -24,7 +24,8 @@ from tuner_sipbridge.net.negotiated_media import parameters_of
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP
 from tuner_sipbridge.net.udp import local_address_towards, read_public_address
-from tuner_sipbridge.sdp.negotiation import Negotiated
+from tuner_sipbridge.sdp.crypto import PLAIN, Srtp, SrtpPolicy
+from tuner_sipbridge.sdp.negotiation import Negotiated, check_codecs
 from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
@@ -111,14 +112,23 @@ class AnsweredLine:
         """Refuse the call."""
         self._act(lambda now: self._machine.reject(status, now=now))
 
-    async def accept(self, stream: media.MediaStream, *, shown: str) -> bool:
+    async def accept(
+        self,
+        stream: media.MediaStream,
+        *,
+        shown: str,
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        srtp: Srtp = PLAIN,
+    ) -> bool:
         """Answer with `stream`; True when media runs, False when the call ended before that.
 
         `shown` is the address for the SDP.
         """
         self._stream = stream
         port = stream.local[1]
-        self._act(lambda now: self._machine.accept(now=now, address=shown, port=port))
+        self._act(
+            lambda now: self._machine.accept(now=now, address=shown, port=port, codecs=codecs, srtp=srtp)
+        )
         return await self._standing
 
     def hang_up(self) -> None:
@@ -146,7 +156,10 @@ class AnsweredLine:
                 self._end(by)
             case signalling.Cancelled():
                 self._end("caller")
-            case signalling.Rejected() | signalling.NegotiationFailed():
+            case signalling.NegotiationFailed(text=text):
+                logger.warning("call %s: offer and answer have nothing in common: %s", self.sip_call_id, text)
+                self._end("agent")
+            case signalling.Rejected():
                 self._end("agent")
             case _:
                 pass
@@ -196,6 +209,8 @@ class Answerer:
         engine: media.MediaEngine | None = None,
         timers: Timers = Timers(),
         load: Load = Load(),
+        srtp: SrtpPolicy = "off",
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -214,7 +229,16 @@ class Answerer:
             engine: media engine to use; its owner closes it.
             timers: base values of RFC 3261 §17.
             load: how many calls and requests are taken on; who comes over it gets 503 and Retry-After.
+            srtp: `optional` takes SRTP where it is offered, `required` refuses calls without it, `off` those that
+                demand it.
+            codecs: what is spoken; of those a caller offers its first is taken.
+
+        Raises:
+            LocalProtocolError: a codec is not known.
         """
+        check_codecs(codecs)
+        self._srtp: SrtpPolicy = srtp
+        self._codecs = tuple(codecs)
         self._agent, self._host, self._port = agent, host, port
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._algorithm: Literal["SHA-256", "MD5"] = algorithm
@@ -346,7 +370,8 @@ class Answerer:
             line.reject(503)
             return
         try:
-            if await line.accept(stream, shown=self._shown(stream.local)[0]):
+            shown, keys = self._shown(stream.local)[0], self._ids.srtp(self._srtp)
+            if await line.accept(stream, shown=shown, codecs=self._codecs, srtp=keys):
                 self.calls_served += 1
                 await self._run_agent(line)
         finally:

@@ -14,7 +14,8 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.unreachable` | why |
 | `call.ended` | by (`caller`, `agent`, `network`), reason |
 | `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer, transport |
-| `media.started` | local, remote, codec |
+| `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear) |
+| `media.srtp_mismatch` | packets (refused so far, and none taken) |
 | `media.first_packet` | source |
 | `media.report` | the fields of `MediaStatistics` |
 | `caller.speech_started` | step, text, barge_in |

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
@@ -14,6 +15,7 @@ from tuner_sipbridge.call.events import (
     Answered,
     CallEvent,
     Cancelled,
+    EarlyMedia,
     Incoming,
     NegotiationFailed,
     Rejected,
@@ -24,6 +26,8 @@ from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
 from tuner_sipbridge.call.requests import ALLOW, PRODUCT, SDP, Reach
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
+from tuner_sipbridge.sdp.crypto import PLAIN, Srtp
+from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
@@ -92,6 +96,7 @@ class InboundCall:
         self._challenged_until: float | None = None
         self._usage: InviteUsage | None = None
         self._told_answered = False
+        self._early: tuple[OfferAnswer, bytes, Negotiated] | None = None
         self._events: list[CallEvent] = []
         self.receive(invite, now=now, source=source)
 
@@ -130,8 +135,56 @@ class InboundCall:
         if self._stage is _Stage.UNDECIDED:
             self._answer_invite(replies.Reply(status, (self._reach.contact, ALLOW)), now)
 
+    def progress(
+        self,
+        *,
+        now: float,
+        address: str,
+        port: int,
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        srtp: Srtp = PLAIN,
+        status: int = 183,
+    ) -> None:
+        """Answer the offer in a provisional response, so that audio flows before the call is picked up.
+
+        Gives `EarlyMedia`; `accept` sends the same description again and takes nothing of its own (RFC 3261
+        §13.3.1.1). An INVITE without an offer, or with one that cannot be taken, gets the response alone.
+
+        Args:
+            now: Unix time in seconds.
+            address: where our RTP port is.
+            port: our RTP port.
+            codecs: what we speak, best first.
+            srtp: our policy and keys.
+            status: above 100 and below 200.
+        """
+        if self._stage is not _Stage.UNDECIDED:
+            return
+        session = self._session(address, port, codecs, srtp)
+        body = b""
+        if self._early is None and self._offer is not None:
+            with contextlib.suppress(NegotiationError):
+                body, negotiated = session.answer(self._invite.body)
+                self._early = session, body, negotiated
+                self._events.append(EarlyMedia(status, negotiated))
+        elif self._early is not None:
+            body = self._early[1]
+        self._trying_at = None
+        headers = [self._reach.contact, ALLOW]
+        kind = SDP if body else None
+        response = response_to(
+            self._invite, status, to_tag=self._tag, headers=headers, body=body, content_type=kind
+        )
+        self._layer.respond(response, now=now)
+
     def accept(
-        self, *, now: float, address: str, port: int, codecs: Sequence[str] = ("PCMU", "PCMA")
+        self,
+        *,
+        now: float,
+        address: str,
+        port: int,
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        srtp: Srtp = PLAIN,
     ) -> None:
         """Answer the call: send 200 with our SDP, again and again until the ACK comes (RFC 3261 §13.3.1.4).
 
@@ -144,15 +197,19 @@ class InboundCall:
             address: where our RTP port is.
             port: our RTP port.
             codecs: what we speak, best first.
+            srtp: our policy and keys.
         """
         if self._stage is not _Stage.UNDECIDED:
             return
-        session = OfferAnswer.at(address, port, session_id=self._ids.session_id(), codecs=codecs)
+        session = self._session(address, port, codecs, srtp)
         try:
             if self._offer is None:
                 body = session.offer()
             else:
-                body, negotiated = session.answer(self._invite.body)
+                if self._early is not None:
+                    session, body, negotiated = self._early
+                else:
+                    body, negotiated = session.answer(self._invite.body)
                 self._told_answered = True
                 self._events.append(Answered(negotiated))
         except NegotiationError as problem:
@@ -305,6 +362,9 @@ class InboundCall:
         if self._stage is _Stage.UNDECIDED:
             self._decide(replies.TERMINATED, now)
             self._events.append(Cancelled(why))
+
+    def _session(self, address: str, port: int, codecs: Sequence[str], srtp: Srtp) -> OfferAnswer:
+        return OfferAnswer.at(address, port, session_id=self._ids.session_id(), codecs=codecs, srtp=srtp)
 
     def _stand(self, session: OfferAnswer) -> InviteUsage:
         return InviteUsage(

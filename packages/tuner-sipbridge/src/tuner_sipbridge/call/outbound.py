@@ -22,8 +22,16 @@ from tuner_sipbridge.call.ids import Credentials, Ids
 from tuner_sipbridge.call.invitation import Invitation
 from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
-from tuner_sipbridge.call.requests import Reach, all_headers, check_identity, credentials_in, first_invite
+from tuner_sipbridge.call.requests import (
+    SDP,
+    Reach,
+    all_headers,
+    check_identity,
+    credentials_in,
+    first_invite,
+)
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
+from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.headers import NameAddr
@@ -65,13 +73,14 @@ class OutboundCall:
         timers: Timers = DEFAULT_TIMERS,
         route: Sequence[Uri] = (),
         transport: Transport = "udp",
+        late_offer: bool = False,
     ) -> None:
         """Prepare the call; nothing is sent before `start`.
 
         Args:
             target: whom to call; Request-URI and To. Headers behind its `?` go on every INVITE as well.
             local: host and port on which we are reached, for Via and Contact; what a NAT shows for them.
-            offer: our session description.
+            offer: our session description: all that we can do.
             sip_call_id: Call-ID of every message of the call.
             from_uri: who calls.
             ids: source of branches, tags and cnonces.
@@ -81,6 +90,7 @@ class OutboundCall:
             timers: the base values of RFC 3261 §17.
             route: an outbound proxy, or more than one, as a preloaded route set (RFC 3261 §8.1.2).
             transport: what the call goes by, where the URI of a next hop names none.
+            late_offer: send the INVITE without `offer`: the far end offers in its 2xx, our ACK answers (§13.2.1).
 
         Raises:
             LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break, the
@@ -101,7 +111,7 @@ class OutboundCall:
             from_=NameAddr(from_uri).with_tag(ids.tag()),
             sip_call_id=sip_call_id,
             branch=ids.branch(),
-            body=offer.to_bytes(),
+            body=b"" if late_offer else offer.to_bytes(),
             headers=headers,
             route=route,
         )
@@ -259,20 +269,34 @@ class OutboundCall:
         if tag in self._acks:
             self._layer.send_alone(self._acks[tag])
             return
-        usage = self._usages[tag] = self._acknowledge(response)
-        if self._closed or self._standing is not None:
-            usage.hang_up(now=now)
-            return
+        session = OfferAnswer(self._offer)
+        surplus = self._closed or self._standing is not None
+        body, negotiated = b"", None
         try:
-            negotiated = usage.session.take_answer(response.body or self._early.answer_of(tag))
+            body, negotiated = self._agree(session, response)
         except NegotiationError as problem:
-            self._close(NegotiationFailed(str(problem)))
+            if not surplus:
+                self._close(NegotiationFailed(str(problem)))
+        if negotiated is None or surplus:
+            body = b"" if self._invitation.request.body else session.decline(response.body)
+        usage = self._usages[tag] = self._acknowledge(response, session, body)
+        if negotiated is None or surplus:
             usage.hang_up(now=now)
             return
         self._standing = usage
         self._events.append(Answered(negotiated, response.status))
 
-    def _acknowledge(self, response: Response) -> InviteUsage:
+    def _agree(self, session: OfferAnswer, response: Response) -> tuple[bytes, Negotiated]:
+        """Settle the session of a 2xx: what the ACK is to carry, and what is agreed on.
+
+        With forks, each of them answers the same offer.
+        """
+        if not self._invitation.request.body:
+            return session.answer(response.body)
+        session.offer()
+        return b"", session.take_answer(response.body or self._early.answer_of(response.to.tag or ""))
+
+    def _acknowledge(self, response: Response, session: OfferAnswer, body: bytes) -> InviteUsage:
         """Make the dialog of a 2xx and send its ACK."""
         invite = self._invitation.request
         dialog = Dialog.of_caller(invite, response)
@@ -280,26 +304,21 @@ class OutboundCall:
             "ACK",
             via=self._reach.via(self._ids.branch(), towards=dialog.hop),
             cseq=invite.cseq.number,
-            headers=credentials_in(invite),
+            headers=[*credentials_in(invite), *([("Content-Type", SDP)] if body else [])],
+            body=body,
         )
         self._acks[response.to.tag or ""] = ack
         self._layer.send_alone(ack)
         return InviteUsage(
             dialog,
             self._layer,
-            session=self._session(),
+            session=session,
             reach=self._reach,
             ids=self._ids,
             authentication=self._authentication,
             parties=("caller", "agent"),
             timers=self._timers,
         )
-
-    def _session(self) -> OfferAnswer:
-        """The session of one dialog: with forks, each of them answers the same offer."""
-        session = OfferAnswer(self._offer)
-        session.offer()
-        return session
 
     def _ring_timeout(self) -> TimedOut:
         waited = f"in {self._ring_timeout_s:g} s"

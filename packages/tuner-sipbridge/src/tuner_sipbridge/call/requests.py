@@ -147,7 +147,7 @@ def first_invite(
     headers: Sequence[tuple[str, str]],
     route: Sequence[Uri],
 ) -> Request:
-    """The INVITE that begins a call (RFC 3261 §8.1.1, §13.2.1)."""
+    """The INVITE that begins a call (RFC 3261 §8.1.1, §13.2.1); `body` is the offer, empty for a late one."""
     hop = hop_uri(target, [NameAddr(proxy) for proxy in route])
     fields = Headers([("Via", str(reach.via(branch, towards=hop)))])
     for proxy in route:
@@ -163,7 +163,8 @@ def first_invite(
         fields.add(name, value)
     if "User-Agent" not in fields:
         fields.add("User-Agent", PRODUCT)
-    fields.add("Content-Type", SDP)
+    if body:
+        fields.add("Content-Type", SDP)
     return Request("INVITE", target.as_request_uri(), fields, body)
 
 

@@ -16,6 +16,7 @@ from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
 from tuner_sipbridge.cli.options import Pcap
+from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
     DialTransport,
@@ -79,6 +80,11 @@ def dial(
     tls_pin: TlsPin = None,
     insecure: Insecure = False,
     public_address: PublicAddress = None,
+    srtp: Annotated[SrtpChoice, typer.Option(help=SRTP_HELP)] = SrtpChoice.off,
+    codec: Annotated[list[Codec] | None, typer.Option(help=CODEC_HELP)] = None,
+    late_offer: Annotated[
+        bool, typer.Option(help="INVITE without SDP: the far end offers, our ACK answers.")
+    ] = False,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -100,6 +106,9 @@ def dial(
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
+            srtp=srtp.value,
+            codecs=spoken(codec),
+            late_offer=late_offer,
         )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -24,7 +24,9 @@ from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import Address, local_address_towards, read_public_address, resolve
-from tuner_sipbridge.sdp.negotiation import make_offer
+from tuner_sipbridge.sdp.crypto import SrtpPolicy
+from tuner_sipbridge.sdp.negotiation import check_codecs, make_offer
+from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.routing import Transport, address_of, transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
@@ -93,6 +95,9 @@ class Dialer:
         engine: MediaEngine | None = None,
         speech: SpeechSource | None = None,
         timers: Timers = Timers(),
+        srtp: SrtpPolicy = "off",
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        late_offer: bool = False,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -111,7 +116,16 @@ class Dialer:
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
             timers: base values of RFC 3261 §17.
+            srtp: whether calls offer or demand SRTP; the keys stand in the SDP, so only TLS keeps them secret.
+            codecs: what is offered, best first.
+            late_offer: INVITE without SDP: the far end offers, our ACK answers.
+
+        Raises:
+            LocalProtocolError: a codec is not known.
         """
+        check_codecs(codecs)
+        self._srtp: SrtpPolicy = srtp
+        self._codecs, self._late_offer = tuple(codecs), late_offer
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
         self._transport: Transport = transport
@@ -180,6 +194,7 @@ class Dialer:
             correlation_id=correlation_id,
             headers=headers,
             credentials=self._credentials,
+            srtp=self._srtp,
         )
         try:
             await call.answered()
@@ -207,6 +222,7 @@ class Dialer:
         headers: Mapping[str, str] | None = None,
         username: str | None = None,
         password: str | None = None,
+        srtp: SrtpPolicy | None = None,
         utterances: Mapping[int, Utterance] | None = None,
     ) -> CallRun:
         """Dial, play, hang up. A call that fails is a run with its outcome, never an exception.
@@ -221,6 +237,7 @@ class Dialer:
             headers: as for `dial`.
             username: for this call, in place of the dialer's.
             password: for this call.
+            srtp: for this call, in place of the dialer's.
             utterances: the scenario's speech from `render`; rendered now when not given.
 
         Raises:
@@ -237,6 +254,7 @@ class Dialer:
                 correlation_id=correlation,
                 headers=headers,
                 credentials=credentials,
+                srtp=srtp or self._srtp,
                 scenario=scenario.name,
                 agent=agent,
             )
@@ -262,6 +280,7 @@ class Dialer:
         correlation_id: str | None,
         headers: Mapping[str, str] | None,
         credentials: Credentials | None,
+        srtp: SrtpPolicy,
         scenario: str = "",
         agent: str = "",
     ) -> PlacedCall:
@@ -279,7 +298,7 @@ class Dialer:
             machine = OutboundCall(
                 uri,
                 local=(host, port),
-                offer=make_offer(self._shown(stream.local)[0], stream.local[1], self._ids.session_id()),
+                offer=self._offer(stream.local, srtp),
                 sip_call_id=call_id,
                 from_uri=Uri(scheme="sip", user=self._from_user, host=host, port=port),
                 ids=self._ids,
@@ -288,6 +307,7 @@ class Dialer:
                 ring_timeout_s=ring_timeout,
                 timers=self._timers,
                 transport=transport,
+                late_offer=self._late_offer,
             )
         except BaseException:
             await stream.close()
@@ -295,6 +315,12 @@ class Dialer:
         call = PlacedCall(target=target, correlation_id=correlation, stream=stream)
         call.start(machine, driver, scenario=scenario, agent=agent)
         return call
+
+    def _offer(self, local: Address, srtp: SrtpPolicy) -> SessionDescription:
+        """All that we can do at a media port."""
+        shown, port = self._shown(local)[0], local[1]
+        keys = self._ids.srtp(srtp)
+        return make_offer(shown, port, self._ids.session_id(), self._codecs, srtp=keys)
 
     async def _driver_towards(self, remote: Address) -> SipDriver:
         host = self._host or local_address_towards(remote)

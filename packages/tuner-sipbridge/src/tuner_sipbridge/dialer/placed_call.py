@@ -47,6 +47,7 @@ class PlacedCall:
         self._machine: OutboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
+        self._undecipherable = ""
         self._answered = asyncio.Event()
         self._over = asyncio.Event()
         self._goodbye = asyncio.Event()
@@ -130,6 +131,8 @@ class PlacedCall:
         """Class and plain words of how the call went; `completed`: every step of the scenario was played."""
         gave_up = self.trace.last("caller.gave_up")
         why = str(gave_up.fields["why"]) if gave_up is not None else ""
+        if self._undecipherable:
+            return Outcome("upstream_error", self._undecipherable)
         if self._media_error is not None:
             return Outcome("indeterminate", str(self._media_error))
         return outcome_of(self._closing, completed=completed, gave_up=why)
@@ -200,8 +203,14 @@ class PlacedCall:
             return
         if self.trace.first("media.started") is None:
             local, remote = (f"{host}:{port}" for host, port in (self._stream.local, negotiated.remote))
+            suite = negotiated.srtp.suite if negotiated.srtp else ""
             self.trace.note(
-                "media.started", at=clock.now(), local=local, remote=remote, codec=parameters.codec
+                "media.started",
+                at=clock.now(),
+                local=local,
+                remote=remote,
+                codec=parameters.codec,
+                srtp=suite,
             )
         self.codec = parameters.codec
         if answered:
@@ -235,6 +244,13 @@ class PlacedCall:
                 self.trace.note("agent.digit", at=at, digit=digit)
             case media.DigitsSent(mark=mark):
                 self.inputs.put_nowait(turns.DigitsSent(_step_of(mark)))
+            case media.SrtpMismatch(at=at, packets=packets):
+                self.trace.note("media.srtp_mismatch", at=at, packets=packets)
+                self._undecipherable = (
+                    f"SRTP was agreed on, and none of the first {packets} packets could be authenticated: the far end"
+                    " protects them by another key than its SDP says, or not at all"
+                )
+                self._fail(MediaError(self._undecipherable))
             case media.StreamFailed(reason=reason):
                 self._fail(MediaError(reason))
 
