@@ -9,12 +9,13 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pylibsrtp import Policy, Session
 
-from tuner_sipbridge import CallRejected, Dialer, NegotiationFailed, Scenario
+from tuner_sipbridge import CallRejected, Dialer, Scenario
 from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.agents.line import Line
 from tuner_sipbridge.answerer import Answerer
@@ -45,17 +46,18 @@ def heard(run: CallRun) -> tuple[bool, bool]:
 
 
 @pytest.mark.parametrize(
-    ("dialled", "answered", "secure"),
+    ("dialled", "answered", "options", "secure"),
     [
-        ("required", "optional", True),
-        ("optional", "required", True),
-        ("optional", "off", False),
-        ("off", "optional", False),
+        ("required", "optional", {}, True),
+        ("optional", "off", {}, False),
+        ("optional", "required", {"late_offer": True, "codecs": ("PCMA",)}, True),
     ],
 )
-async def test_both_sides_are_heard(dialled: SrtpPolicy, answered: SrtpPolicy, secure: bool, tmp_path: Path):
-    async with Answerer(echo, port=0, srtp=answered) as answerer, Dialer(srtp=dialled) as dialer:
-        run = await dialer.run(uri_of(answerer), scenario({"say": "one two"}, {"pause_s": 0.3}))
+async def test_both_sides_are_heard(
+    dialled: SrtpPolicy, answered: SrtpPolicy, options: dict[str, Any], secure: bool, tmp_path: Path
+):
+    async with Answerer(echo, port=0, srtp=answered) as answerer, Dialer(srtp=dialled, **options) as dialer:
+        run = await dialer.run(uri_of(answerer), scenario({"say": "one two"}, {"pause_s": 0.5}))
     assert run.outcome.kind == "success", run.outcome.detail
     assert heard(run) == (True, True)
     assert run.statistics is not None
@@ -65,8 +67,11 @@ async def test_both_sides_are_heard(dialled: SrtpPolicy, answered: SrtpPolicy, s
     assert started.fields["srtp"] == ("AES_CM_128_HMAC_SHA1_80" if secure else "")
     written, _ = run.write(tmp_path)
     text = written.read_text()
-    assert ("a=crypto:" in text) == (dialled != "off")
+    assert "a=crypto:" in text
     assert not re.search(r"inline:[A-Za-z0-9+/]{40}", text)
+    offered_in = "ACK" if "late_offer" in options else "INVITE"
+    described = [event for event in run.trace.of("sip.sent") if "m=audio" in event.fields["message"]]
+    assert [str(event.fields["summary"]).split()[0] for event in described] == [offered_in]
 
 
 async def test_who_demands_srtp_and_is_offered_none_says_why():
@@ -74,26 +79,6 @@ async def test_who_demands_srtp_and_is_offered_none_says_why():
         with pytest.raises(CallRejected, match="488"):
             async with dialer.dial(uri_of(answerer)):
                 pass
-    async with Answerer(echo, port=0) as answerer, Dialer(srtp="required", late_offer=True) as dialer:
-        with pytest.raises(NegotiationFailed, match="the far end offers no SRTP, which is required here"):
-            async with dialer.dial(uri_of(answerer)):
-                pass
-
-
-@pytest.mark.parametrize("srtp", ["off", "required"])
-async def test_late_offer_is_answered_in_the_ack(srtp: SrtpPolicy):
-    async with (
-        Answerer(echo, port=0, srtp=srtp) as answerer,
-        Dialer(srtp=srtp, late_offer=True, codecs=("PCMA",)) as dialer,
-    ):
-        run = await dialer.run(uri_of(answerer), scenario({"say": "one two"}, {"pause_s": 0.3}))
-    assert run.outcome.kind == "success", run.outcome.detail
-    assert heard(run) == (True, True)
-    assert run.recording is not None
-    assert run.recording.codec == "PCMA"
-    sent = {str(event.fields["summary"]).split()[0]: event for event in run.trace.of("sip.sent")}
-    assert "m=audio" not in sent["INVITE"].fields["message"]
-    assert "m=audio" in sent["ACK"].fields["message"]
 
 
 async def test_wrong_key_is_told_as_the_cause(monkeypatch: pytest.MonkeyPatch):
