@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tuner_sipbridge.call.events import Answered, EarlyMedia, Ended, NegotiationFailed
+from tuner_sipbridge.sdp.crypto import Crypto, Srtp
 from tuner_sipbridge.sdp.session import SessionDescription
 
 Dial = Callable[..., Any]
@@ -97,3 +98,12 @@ class TestAnAnswerIn183:
         bench.call.reject(486, now=0.0)
         self.progress(bench)
         assert bench.names == ["486"]
+
+
+def test_a_call_that_offers_no_srtp_where_it_is_demanded_is_refused(receive: Receive):
+    bench = receive()
+    keys = Srtp("required", (Crypto(1, "AES_CM_128_HMAC_SHA1_80", bytes(30)),))
+    bench.call.accept(now=0.0, address="10.0.0.1", port=40000, srtp=keys)
+    bench.collect()
+    assert bench.names == ["488"]
+    assert "SRTP, which is required here" in of_kind(bench, NegotiationFailed)[0].text
