@@ -63,7 +63,7 @@ async def test_both_sides_are_heard(tmp_path: Path):
             ):
                 return await dialer.run(uri_of(answerer), scenario({"say": "one two"}, {"pause_s": 0.5}))
 
-        runs = await asyncio.gather(*(call(*kind) for *kind, _ in CALLS))
+        runs = await asyncio.gather(*(call(ours, theirs, options) for ours, theirs, options, _ in CALLS))
     for run, (dialled, answered, options, secure) in zip(runs, CALLS, strict=True):
         said = f"{dialled}, {answered}: {run.outcome.detail}"
         assert run.outcome.kind == "success", said

@@ -160,22 +160,15 @@ class InboundCall:
         """
         if self._stage is not _Stage.UNDECIDED:
             return
-        session = self._session(address, port, codecs, srtp)
-        body = b""
         if self._early is None and self._offer is not None:
+            session = self._session(address, port, codecs, srtp)
             with contextlib.suppress(NegotiationError):
                 body, negotiated = session.answer(self._invite.body)
                 self._early = session, body, negotiated
                 self._events.append(EarlyMedia(status, negotiated))
-        elif self._early is not None:
-            body = self._early[1]
         self._trying_at = None
-        headers = [self._reach.contact, ALLOW]
-        kind = SDP if body else None
-        response = response_to(
-            self._invite, status, to_tag=self._tag, headers=headers, body=body, content_type=kind
-        )
-        self._layer.respond(response, now=now)
+        body = self._early[1] if self._early is not None else b""
+        self._layer.respond(self._response(status, body), now=now)
 
     def accept(
         self,
@@ -218,15 +211,7 @@ class InboundCall:
             return
         self._stage, self._trying_at = _Stage.DECIDED, None
         self._usage = self._stand(session)
-        response = response_to(
-            self._invite,
-            200,
-            to_tag=self._tag,
-            headers=[self._reach.contact, ALLOW, ("Server", PRODUCT)],
-            body=body,
-            content_type=SDP,
-        )
-        self._usage.answered(response, now=now)
+        self._usage.answered(self._response(200, body), now=now)
 
     def reject(
         self, status: int, *, now: float, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()
@@ -362,6 +347,17 @@ class InboundCall:
         if self._stage is _Stage.UNDECIDED:
             self._decide(replies.TERMINATED, now)
             self._events.append(Cancelled(why))
+
+    def _response(self, status: int, body: bytes) -> Response:
+        """A response to the INVITE that makes the dialog, with a session description where there is one."""
+        return response_to(
+            self._invite,
+            status,
+            to_tag=self._tag,
+            headers=[self._reach.contact, ALLOW, ("Server", PRODUCT)],
+            body=body,
+            content_type=SDP if body else None,
+        )
 
     def _session(self, address: str, port: int, codecs: Sequence[str], srtp: Srtp) -> OfferAnswer:
         return OfferAnswer.at(address, port, session_id=self._ids.session_id(), codecs=codecs, srtp=srtp)
