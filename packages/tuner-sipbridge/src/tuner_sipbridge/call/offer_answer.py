@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tuner_sipbridge.errors import NegotiationFailed, RemoteProtocolError
 from tuner_sipbridge.sdp.negotiation import PAYLOAD_TYPES, Negotiated, accept_answer, answer, make_offer
-from tuner_sipbridge.sdp.session import SessionDescription
+from tuner_sipbridge.sdp.session import Direction, SessionDescription
+
+_SENDING: dict[tuple[bool, bool], Direction] = {
+    (True, True): "sendrecv",
+    (True, False): "sendonly",
+    (False, True): "recvonly",
+    (False, False): "inactive",
+}
 
 
 class OfferAnswer:
@@ -30,6 +38,9 @@ class OfferAnswer:
         )
         self._session_id = session_id or _session_id_of(ability)
         self._told: SessionDescription | None = None
+        self._offered = ability
+        self._before: Direction = "sendrecv"
+        self._wanted: Direction = "sendrecv"
         self.agreed: Negotiated | None = None
         """What the last answer settled."""
         self.pending = False
@@ -40,10 +51,34 @@ class OfferAnswer:
         """Our side at an RTP port that speaks these codecs, best first."""
         return cls(make_offer(address, port, session_id, codecs), session_id=session_id)
 
+    @property
+    def told(self) -> bytes:
+        """Our last description as the far end has it, empty before the first."""
+        return self._told.to_bytes() if self._told is not None else b""
+
     def offer(self) -> bytes:
         """An offer of all that we can do: the body of an INVITE, or of a 2xx to an INVITE without one."""
         self.pending = True
-        return self._tell(self._ability)
+        self._offered = directed(self._ability, self._wanted)
+        return self._tell(self._offered)
+
+    def offer_again(self, direction: Direction | None = None) -> bytes:
+        """The description that the far end has of us as a new offer: a re-INVITE in mid-call.
+
+        Args:
+            direction: what we mean to do from now on, `sendonly` or `inactive` for hold; None changes nothing.
+        """
+        self._before = self._wanted
+        self._wanted = direction or self._wanted
+        self.pending = True
+        told = self._told or self._ability
+        self._offered = told if direction is None else directed(told, direction)
+        return self._tell(self._offered)
+
+    def withdraw(self) -> None:
+        """Our last offer was refused: what was agreed on before stays (RFC 3261 §14.1)."""
+        self.pending = False
+        self._wanted = self._before
 
     def take_answer(self, body: bytes) -> Negotiated:
         """Take the far end's answer to our offer.
@@ -54,7 +89,7 @@ class OfferAnswer:
         description = read_description(body)
         if description is None:
             raise NegotiationFailed("the far end answered without a session description")
-        negotiated = accept_answer(self._ability, description)
+        negotiated = accept_answer(self._offered, description)
         self.pending = False
         self.agreed = negotiated
         return negotiated
@@ -69,6 +104,9 @@ class OfferAnswer:
         if offer is None:
             raise NegotiationFailed("the offer has no session description")
         description, negotiated = answer(offer, self._address, self._port, self._session_id, self._codecs)
+        if self._wanted != "sendrecv":
+            # A call that we hold stays held, whatever the far end offers (RFC 3264 §8.4).
+            description, negotiated = _kept_on_hold(description, negotiated, self._wanted)
         self.agreed = negotiated
         return self._tell(description), negotiated
 
@@ -79,6 +117,32 @@ class OfferAnswer:
             description = same if same == self._told else same.with_version((self._told.version or 0) + 1)
         self._told = description
         return description.to_bytes()
+
+
+def directed(description: SessionDescription, direction: Direction) -> SessionDescription:
+    """The same description with this direction on its audio streams that are not refused."""
+    media = tuple(
+        replace(
+            one,
+            lines=(
+                *(line for line in one.lines if line[0] != "a" or line[1].strip() not in _SENDING.values()),
+                ("a", direction),
+            ),
+        )
+        if one.media == "audio" and one.port
+        else one
+        for one in description.media
+    )
+    return replace(description, media=media)
+
+
+def _kept_on_hold(
+    answer: SessionDescription, negotiated: Negotiated, wanted: Direction
+) -> tuple[SessionDescription, Negotiated]:
+    """An answer in which we do no more than we want to."""
+    send = negotiated.send and wanted in ("sendrecv", "sendonly")
+    receive = negotiated.receive and wanted in ("sendrecv", "recvonly")
+    return directed(answer, _SENDING[send, receive]), replace(negotiated, send=send, receive=receive)
 
 
 def read_description(body: bytes) -> SessionDescription | None:
