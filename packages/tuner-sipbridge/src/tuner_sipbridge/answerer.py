@@ -11,6 +11,7 @@ from typing import Literal, Self
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.challenge import Challenger
+from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.load import Gate, Load
@@ -152,6 +153,9 @@ class AnsweredLine:
                 task = asyncio.get_running_loop().create_task(self._start_media(negotiated))
                 self._starting.add(task)
                 task.add_done_callback(self._starting.discard)
+            case signalling.TransferRequested():
+                # An agent that is hosted here is on this line and no other.
+                self._act(lambda now: self._machine.report_transfer(603, now=now))
             case signalling.Ended(by=by):
                 self._end(by)
             case signalling.Cancelled():
@@ -323,7 +327,7 @@ class Answerer:
             self._driver.reply(request, objection.to(request, tag=self._ids.tag()), source)
         elif new_call:
             self._take(request, source)
-        elif reply := replies.stray_reply(request):
+        elif reply := replies.stray_reply(request, DEFAULT_EXTENSIONS.supported):
             self._driver.reply(request, reply.to(request, tag=self._ids.tag()), source)
 
     def _take(self, invite: Request, source: Hop) -> None:

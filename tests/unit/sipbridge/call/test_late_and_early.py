@@ -1,4 +1,4 @@
-"""Offers that come late, in the 2xx, and answers that come early, in a provisional response."""
+"""Offers that come late, in the 2xx; and none of SRTP where it is demanded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tuner_sipbridge.call.events import Answered, EarlyMedia, Ended, NegotiationFailed
+from tuner_sipbridge.call.events import Answered, Ended, NegotiationFailed
 from tuner_sipbridge.sdp.crypto import Crypto, Srtp
 from tuner_sipbridge.sdp.session import SessionDescription
 
@@ -62,42 +62,6 @@ class TestALateOffer:
         assert b"m=audio 0" in ack.body
         assert len(of_kind(bench, Answered)) == 1
         assert not of_kind(bench, Ended)
-
-
-class TestAnAnswerIn183:
-    def progress(self, bench: Any, **options: Any) -> None:
-        bench.call.progress(now=bench.now, address="10.0.0.1", port=40000, **options)
-        bench.collect()
-
-    def accept(self, bench: Any) -> None:
-        bench.call.accept(now=bench.now, address="10.0.0.9", port=40998)
-        bench.collect()
-
-    def test_is_given_again_in_the_200(self, receive: Receive):
-        bench = receive()
-        self.progress(bench, codecs=("PCMU",))
-        self.progress(bench, status=180)
-        self.accept(bench)
-        assert bench.names == ["183", "180", "200"]
-        bodies = {response.body for response in bench.responses}
-        assert len(bodies) == 1
-        assert b"m=audio 40000 " in bodies.pop()
-        [early], [answered] = of_kind(bench, EarlyMedia), of_kind(bench, Answered)
-        assert early.negotiated == answered.negotiated
-
-    def test_comes_alone_when_there_is_nothing_to_answer(self, receive: Receive, invite: Invite):
-        for body in (b"", b"v=0\r\nm=audio 4 RTP/AVP 18\r\n"):
-            bench = receive(invite(body=body))
-            self.progress(bench)
-            assert bench.names == ["183"]
-            assert bench.responses[0].body == b""
-            assert not of_kind(bench, EarlyMedia)
-
-    def test_comes_to_nothing_once_the_call_is_decided(self, receive: Receive):
-        bench = receive()
-        bench.call.reject(486, now=0.0)
-        self.progress(bench)
-        assert bench.names == ["486"]
 
 
 def test_a_call_that_offers_no_srtp_where_it_is_demanded_is_refused(receive: Receive):

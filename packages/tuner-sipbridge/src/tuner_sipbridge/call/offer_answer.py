@@ -63,6 +63,11 @@ class OfferAnswer:
         return cls(make_offer(address, port, session_id, codecs, srtp=srtp), session_id=session_id)
 
     @property
+    def told(self) -> bytes:
+        """The description that the far end has of us, empty before the first."""
+        return b"" if self._told is None else self._told.to_bytes()
+
+    @property
     def direction(self) -> Direction:
         """What we mean to do: `sendonly` or `inactive` while we hold the call."""
         return self._direction

@@ -50,6 +50,10 @@ class RandomIds:
         """A session id for the SDP origin line (RFC 8866 §5.2), below 2**53."""
         return secrets.randbits(53)
 
+    def share(self) -> float:
+        """A number from 0 up to 1."""
+        return secrets.randbits(53) / 2**53
+
 
 def new_sip_call_id() -> str:
     """A Call-ID of our making: 27 base62 characters (160 bits), no host part."""
