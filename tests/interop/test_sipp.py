@@ -118,19 +118,22 @@ async def test_challenge_is_answered_and_the_echo_is_recorded(tmp_path: Path, tr
 
 
 def assert_digest_is_right(messages: str) -> None:
-    """Recompute the credentials as SIPp received them, with nothing of ours."""
-    (header,) = set(re.findall(r"^Proxy-Authorization: Digest (.*?)\r?$", messages, re.MULTILINE))
-    fields = {
-        name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', header)
-    }
+    """Recompute the credentials as SIPp received them, with nothing of ours: the INVITE's and the BYE's."""
+    headers = set(re.findall(r"^Proxy-Authorization: Digest (.*?)\r?$", messages, re.MULTILINE))
+    methods = {"00000001": "INVITE", "00000002": "BYE"}
+    for header in headers:
+        fields = {
+            name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', header)
+        }
+        secret = md5(f"{USERNAME}:sipp, edge:{PASSWORD}")
+        what = md5(f"{methods.pop(fields['nc'])}:{fields['uri']}")
+        expected = ":".join((secret, fields["nonce"], fields["nc"], fields["cnonce"], fields["qop"], what))
+        assert fields["response"] == md5(expected)
+    assert methods == {}
 
-    def md5(text: str) -> str:
-        return hashlib.md5(text.encode()).hexdigest()
 
-    secret = md5(f"{USERNAME}:sipp, edge:{PASSWORD}")
-    what = md5(f"INVITE:{fields['uri']}")
-    expected = md5(f"{secret}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}:{what}")
-    assert fields["response"] == expected
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
 
 
 def assert_echo_is_recorded(run: CallRun) -> None:
@@ -206,3 +209,64 @@ async def test_bye_of_the_agent_is_answered_and_told(tmp_path: Path):
     ended = run.trace.first("call.ended")
     assert ended is not None
     assert ended.fields["by"] == "agent"
+
+
+async def test_reliable_early_media_is_acknowledged(tmp_path: Path):
+    run, code = await dial("prack", tmp_path, beep({"say": "one two"}))
+    assert (code, run.outcome.kind) == (0, "success")
+    [prack] = sent(run, "PRACK ")
+    assert "\r\nRAck: 4711 1 INVITE\r\n" in prack
+    first, answered = run.trace.first("media.started"), run.trace.first("call.answered")
+    assert first is not None
+    assert answered is not None
+    assert first.at < answered.at
+
+
+async def test_a_longer_session_interval_is_taken_and_refreshes_are_answered(tmp_path: Path):
+    run, code = await dial("session_timer", tmp_path, beep({"say": "one two three four"}, {"pause_s": 1.0}))
+    assert (code, run.outcome.kind) == (0, "success")
+    first, second = sent(run, "INVITE ")
+    assert "\r\nSession-Expires: 1800\r\n" in first
+    assert "\r\nSession-Expires: 2400\r\n" in second
+    assert "\r\nMin-SE: 2400\r\n" in second
+
+
+async def test_the_agent_holds_and_resumes(tmp_path: Path):
+    run, code = await dial("agent_hold", tmp_path, beep({"say": "one two three four"}, {"pause_s": 1.5}))
+    assert (code, run.outcome.kind) == (0, "success")
+    changes = [(event.fields["send"], event.fields["receive"]) for event in run.trace.of("call.renegotiated")]
+    assert changes == [(False, True), (True, True)]
+
+
+async def test_a_redirection_is_followed(tmp_path: Path):
+    run, code = await dial("redirect", tmp_path, beep({"say": "one"}))
+    assert (code, run.outcome.kind) == (0, "success")
+    first, second = sent(run, "INVITE ")
+    assert "\r\nX-Probe: kept\r\n" in second
+    assert first.split(" ")[1] != second.split(" ")[1]
+    [redirected] = run.trace.of("call.redirected")
+    assert redirected.fields["status"] == 302
+
+
+async def test_a_transfer_that_the_agent_asks_for_is_declined_and_told(tmp_path: Path):
+    run, code = await dial("agent_refer", tmp_path, beep({"say": "one two three four"}, {"pause_s": 1.0}))
+    assert (code, run.outcome.kind) == (0, "success")
+    [asked] = run.trace.of("call.transfer_requested")
+    assert asked.fields["target"] == "sip:desk@127.0.0.1:9"
+    assert [notify.rpartition("\r\n\r\n")[2] for notify in sent(run, "NOTIFY ")] == [
+        "SIP/2.0 100 Trying\r\n",
+        "SIP/2.0 603 Decline\r\n",
+    ]
+
+
+async def test_a_digit_by_info_and_the_reason_of_a_bye_are_traced(tmp_path: Path):
+    run, code = await dial(
+        "agent_info", tmp_path, beep({"say": "one two three four"}, {"listen": {"patience_s": 5.0}})
+    )
+    assert code == 0
+    [digit] = run.trace.of("agent.digit")
+    assert (digit.fields["digit"], digit.fields["by"]) == ("7", "INFO")
+    ended = run.trace.first("call.ended")
+    assert ended is not None
+    assert ended.fields["q850"] == 16
+    assert ended.fields["reason"] == "normal call clearing: bye (Q.850 16)"

@@ -195,7 +195,7 @@ class TestGivingUp:
         assert isinstance(call.outcome, TimedOut)
         assert call.outcome.stage == "ringing"
         assert call.caller.events[-1][0] == pytest.approx(1020.0)
-        assert call.agent_outcome == Cancelled()
+        assert call.agent_outcome == Cancelled('SIP;cause=408;text="nobody answered in time"')
         call.assert_at_rest()
 
     def test_an_agent_that_ignores_the_cancel_is_not_waited_for(self, world: Make):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.challenge import Challenger
+from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.load import Gate, Load
@@ -25,7 +26,8 @@ from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP
 from tuner_sipbridge.net.udp import local_address_towards
-from tuner_sipbridge.sdp.negotiation import Negotiated
+from tuner_sipbridge.sdp.crypto import PLAIN, Srtp, SrtpPolicy
+from tuner_sipbridge.sdp.negotiation import Negotiated, check_codecs
 from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
@@ -112,14 +114,23 @@ class AnsweredLine:
         """Refuse the call."""
         self._act(lambda now: self._machine.reject(status, now=now))
 
-    async def accept(self, stream: media.MediaStream, *, shown: str) -> bool:
+    async def accept(
+        self,
+        stream: media.MediaStream,
+        *,
+        shown: str,
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        srtp: Srtp = PLAIN,
+    ) -> bool:
         """Answer with `stream`; True when media runs, False when the call ended before that.
 
         `shown` is the address for the SDP.
         """
         self._stream = stream
         port = stream.local[1]
-        self._act(lambda now: self._machine.accept(now=now, address=shown, port=port))
+        self._act(
+            lambda now: self._machine.accept(now=now, address=shown, port=port, codecs=codecs, srtp=srtp)
+        )
         return await self._standing
 
     def hang_up(self) -> None:
@@ -143,11 +154,17 @@ class AnsweredLine:
                 task = asyncio.get_running_loop().create_task(self._start_media(negotiated))
                 self._starting.add(task)
                 task.add_done_callback(self._starting.discard)
+            case signalling.TransferRequested():
+                # An agent that is hosted here is on this line and no other.
+                self._act(lambda now: self._machine.report_transfer(603, now=now))
             case signalling.Ended(by=by):
                 self._end(by)
             case signalling.Cancelled():
                 self._end("caller")
-            case signalling.Rejected() | signalling.NegotiationFailed():
+            case signalling.NegotiationFailed(text=text):
+                logger.warning("call %s: offer and answer have nothing in common: %s", self.sip_call_id, text)
+                self._end("agent")
+            case signalling.Rejected():
                 self._end("agent")
             case _:
                 pass
@@ -197,6 +214,8 @@ class Answerer:
         engine: media.MediaEngine | None = None,
         timers: Timers = Timers(),
         load: Load = Load(),
+        srtp: SrtpPolicy = "off",
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -216,7 +235,16 @@ class Answerer:
             engine: media engine to use; its owner closes it.
             timers: base values of RFC 3261 §17.
             load: how many calls and requests are taken on; who comes over it gets 503 and Retry-After.
+            srtp: `optional` takes SRTP where it is offered, `required` refuses calls without it, `off` those that
+                demand it.
+            codecs: what is spoken; of those a caller offers its first is taken.
+
+        Raises:
+            LocalProtocolError: a codec is not known.
         """
+        check_codecs(codecs)
+        self._srtp: SrtpPolicy = srtp
+        self._codecs = tuple(codecs)
         self._agent, self._host, self._port = agent, host, port
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._algorithm: Literal["SHA-256", "MD5"] = algorithm
@@ -297,7 +325,7 @@ class Answerer:
             self._driver.reply(request, objection.to(request, tag=self._ids.tag()), source)
         elif new_call:
             self._take(request, source)
-        elif reply := replies.stray_reply(request):
+        elif reply := replies.stray_reply(request, DEFAULT_EXTENSIONS.supported):
             self._driver.reply(request, reply.to(request, tag=self._ids.tag()), source)
 
     def _take(self, invite: Request, source: Hop) -> None:
@@ -344,7 +372,8 @@ class Answerer:
             line.reject(503)
             return
         try:
-            if await line.accept(stream, shown=self._driver.shown(line.host)[0]):
+            shown, keys = self._driver.shown(line.host)[0], self._ids.srtp(self._srtp)
+            if await line.accept(stream, shown=shown, codecs=self._codecs, srtp=keys):
                 self.calls_served += 1
                 await self._run_agent(line)
         finally:

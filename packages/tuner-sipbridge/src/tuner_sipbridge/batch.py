@@ -173,6 +173,7 @@ async def _play(
         headers=target.headers,
         username=username,
         password=password,
+        srtp=target.srtp,
         utterances=utterances,
     )
     if desk is not None:

@@ -9,13 +9,20 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.target_failed` | target, why, next (the target that is tried now, empty when there is none) |
 | `call.ringing` | status |
 | `call.answered` | status |
-| `call.rejected` | status, reason |
+| `call.renegotiated` | send, receive, codec |
+| `call.change_refused` | status (0: given up), why |
+| `call.redirected` | status, target |
+| `call.transfer_requested` | target, attended |
+| `call.transfer_progress` | status, text, final |
+| `call.parties` | asserted, privacy, diversions, history, user_to_user: those that were named |
+| `call.rejected` | status, reason, cause; where the far end said so: q850, reasons, warnings, hop, retry_after_s |
 | `call.cancelled` | why |
 | `call.timed_out` | stage |
 | `call.unreachable` | why |
-| `call.ended` | by (`caller`, `agent`, `network`), reason |
+| `call.ended` | by (`caller`, `agent`, `network`), reason (plain words); q850 where the far end gave one |
 | `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer, transport |
-| `media.started` | local, remote, codec |
+| `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear) |
+| `media.srtp_mismatch` | packets (refused so far, and none taken) |
 | `media.first_packet` | source |
 | `media.report` | the fields of `MediaStatistics` |
 | `caller.speech_started` | step, text, barge_in |
@@ -23,7 +30,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `caller.digits` | step, digits |
 | `caller.gave_up` | step, waited_s, why |
 | `agent.speech_started`, `agent.speech_stopped` | (none; `at` is the kernel's arrival time) |
-| `agent.digit` | digit, duration_s |
+| `agent.digit` | digit, duration_s; by `INFO` for one that came in no RTP packet |
 """
 
 from __future__ import annotations

@@ -241,7 +241,9 @@ def invite() -> Callable[..., Request]:
 def receive() -> Callable[..., Received]:
     """Takes an INVITE; keywords go to `InboundCall`."""
 
-    def start(request: Request | None = None, *, challenger: Challenger | None = None) -> Received:
+    def start(
+        request: Request | None = None, *, challenger: Challenger | None = None, **options: object
+    ) -> Received:
         call = InboundCall(
             request or an_invite(),
             now=0.0,
@@ -249,6 +251,7 @@ def receive() -> Callable[..., Received]:
             ids=CountedIds("us"),
             source=FAR,
             challenger=challenger,
+            **options,  # type: ignore[arg-type]
         )
         bench = Received(call)
         bench.collect()

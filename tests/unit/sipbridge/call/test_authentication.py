@@ -8,6 +8,7 @@ import pytest
 from tuner_sipbridge.call.events import Answered, AuthenticationRefused
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.sip.digest import authorization_fields, verify
+from tuner_sipbridge.sip.uri import Uri
 
 Dial = Callable[..., Any]
 GOOD = Credentials("probe", "s3cret")
@@ -89,25 +90,119 @@ def test_a_challenge_that_cannot_be_answered_says_why(dial: Dial, headers: list[
     bench.assert_at_rest()
 
 
-def test_a_challenged_bye_is_sent_again_and_the_nonce_counts_up(dial: Dial):
+@pytest.fixture
+def known(dial: Dial) -> Any:
+    """An answered call whose INVITE was challenged with the nonce n1."""
     bench = dial(credentials=GOOD)
     bench.reply(407, ("Proxy-Authenticate", challenge("n1")))
     bench.answer()
+    return bench
+
+
+def hang_up(bench: Any) -> Any:
     bench.call.hang_up(now=1.0)
     bench.collect()
-    first = bench.requests[-1]
-    assert "Proxy-Authorization" not in first.headers
-    bench.reply(407, ("Proxy-Authenticate", challenge("n1")), to=first)
-    second = bench.requests[-1]
+    return bench.requests[-1]
+
+
+def test_later_requests_of_the_call_carry_credentials_and_the_nonce_counts_up(known: Any):
+    bye = hang_up(known)
+    assert (bye.method, proof(bye)["nonce"], proof(bye)["nc"]) == ("BYE", "n1", "00000002")
+    value = bye.headers.get("Proxy-Authorization")
+    assert verify(value, username="probe", password="s3cret", method="BYE", nonce="n1")
+
+
+def test_a_challenge_to_a_later_request_is_answered_once_more_and_then_left(known: Any):
+    first = hang_up(known)
+    known.reply(407, ("Proxy-Authenticate", challenge("n2")), to=first)
+    second = known.requests[-1]
     assert (first.method, second.method) == ("BYE", "BYE")
     assert second.cseq.number == first.cseq.number + 1
     assert second.via.branch != first.via.branch
-    assert proof(second)["nc"] == "00000002"
-    value = second.headers.get("Proxy-Authorization")
-    assert verify(value, username="probe", password="s3cret", method="BYE", nonce="n1")
-    bench.reply(407, ("Proxy-Authenticate", challenge("n2")), to=second)
-    assert bench.requests[-1] is second
+    assert (proof(second)["nonce"], proof(second)["nc"]) == ("n2", "00000001")
+    known.reply(407, ("Proxy-Authenticate", challenge("n3")), to=second)
+    assert known.requests[-1] is second
+    known.assert_at_rest()
+
+
+def test_a_bye_is_challenged_though_the_invite_was_not(dial: Dial):
+    bench = dial(credentials=GOOD)
+    bench.answer()
+    first = hang_up(bench)
+    assert "Proxy-Authorization" not in first.headers
+    bench.reply(407, ("Proxy-Authenticate", challenge("n1")), to=first)
+    assert proof(bench.requests[-1])["nonce"] == "n1"
+    bench.reply(200, to=bench.requests[-1])
     bench.assert_at_rest()
+
+
+def test_the_next_nonce_is_used_from_its_first_count(dial: Dial):
+    bench = dial(credentials=GOOD)
+    bench.reply(407, ("Proxy-Authenticate", challenge("n1")))
+    bench.answer(("Proxy-Authentication-Info", 'nextnonce="n2", qop=auth, rspauth="x"'))
+    bye = hang_up(bench)
+    assert (proof(bye)["nonce"], proof(bye)["nc"]) == ("n2", "00000001")
+
+
+def test_a_next_nonce_that_cannot_be_read_changes_nothing(dial: Dial):
+    bench = dial(credentials=GOOD)
+    bench.reply(407, ("Proxy-Authenticate", challenge("n1")))
+    bench.answer(("Proxy-Authentication-Info", "nextnonce"), ("Authentication-Info", 'nextnonce="other"'))
+    assert proof(hang_up(bench))["nonce"] == "n1"
+
+
+@pytest.mark.parametrize(
+    ("action", "method"),
+    [
+        (lambda call: call.hold(now=1.0), "INVITE"),
+        (lambda call: call.refresh(now=1.0), "UPDATE"),
+        (lambda call: call.transfer(Uri.parse("sip:third@x.example"), now=1.0), "REFER"),
+        (lambda call: call.send_digit_by_info("5", now=1.0), "INFO"),
+    ],
+)
+def test_every_request_within_the_call_answers_a_challenge(dial: Dial, action: Any, method: str):
+    bench = dial(credentials=GOOD)
+    bench.answer(("Allow", "INVITE, UPDATE"))
+    action(bench.call)
+    bench.collect()
+    first = bench.requests[-1]
+    assert first.method == method
+    bench.reply(401, ("WWW-Authenticate", challenge("n1")), to=first)
+    second = [request for request in bench.requests if request.method == method][-1]
+    assert second is not first
+    assert second.body == first.body
+    value = second.headers.get("Authorization")
+    assert verify(value, username="probe", password="s3cret", method=method, nonce="n1")
+
+
+class TestWhatWasWrong:
+    def test_no_credentials(self, dial: Dial):
+        bench = dial()
+        bench.reply(407, ("Proxy-Authenticate", challenge()))
+        assert bench.happened[-1].problem == "no credentials"
+
+    def test_wrong_credentials(self, dial: Dial):
+        bench = dial(credentials=GOOD)
+        bench.reply(407, ("Proxy-Authenticate", challenge("n1")))
+        bench.reply(407, ("Proxy-Authenticate", challenge("n2")))
+        assert bench.happened[-1].problem == "wrong credentials"
+        assert bench.names.count("INVITE") == 2
+
+    def test_a_403_after_credentials_may_mean_a_wrong_password(self, dial: Dial):
+        bench, without = dial(credentials=GOOD), dial(credentials=GOOD)
+        bench.reply(407, ("Proxy-Authenticate", challenge("n1")))
+        bench.reply(403)
+        without.reply(403)
+        assert "user name or password" in bench.happened[-1].text
+        assert "user name or password" not in without.happened[-1].text
+
+    def test_silence_after_credentials_is_told_from_silence_at_first(self, dial: Dial):
+        bench, silent = dial(credentials=GOOD), dial(credentials=GOOD)
+        bench.reply(407, ("Proxy-Authenticate", challenge("n1")))
+        bench.wait(40.0)
+        silent.wait(40.0)
+        assert "to the INVITE with credentials" in bench.happened[-1].text
+        assert "credentials" not in silent.happened[-1].text
 
 
 def test_nothing_shows_the_password():

@@ -119,7 +119,7 @@ class TestBeforeTheAnswer:
     @pytest.mark.parametrize(
         ("headers", "body", "status"),
         [
-            (["Require: 100rel"], None, 420),
+            (["Require: sec-agree"], None, 420),
             (["Require: timer, <100rel"], None, 400),
             (["Content-Type: application/isup"], b"x", 415),
             (["Content-Encoding: gzip"], None, 415),
@@ -136,7 +136,7 @@ class TestBeforeTheAnswer:
         bench.assert_at_rest()
 
     def test_after_such_a_refusal_the_caller_may_come_again(self, receive: Receive, invite: Invite):
-        bench = receive(invite("Require: 100rel"))
+        bench = receive(invite("Require: sec-agree"))
         bench.hear(invite(number=2, branch="z9hG4bK-far-2"))
         assert isinstance(bench.happened[-1], Incoming)
 

@@ -29,11 +29,12 @@ def standing(dial: Dial) -> Any:
     [
         ("OPTIONS", 200),
         ("INFO", 200),
+        ("SUBSCRIBE", 405),
         ("UPDATE", 200),
         ("NOTIFY", 489),
-        ("REFER", 405),
+        ("REFER", 400),
         ("MESSAGE", 405),
-        ("PRACK", 405),
+        ("PRACK", 481),
         ("NONSENSE", 501),
     ],
 )
@@ -46,9 +47,9 @@ def test_requests_that_change_nothing_are_answered(standing: Any, method: str, s
 
 
 def test_an_extension_that_is_required_is_refused(standing: Any):
-    standing.ask("INVITE", "Require: 100rel, timer")
+    standing.ask("INVITE", "Require: timer, precondition, sec-agree")
     assert standing.responses[-1].status == 420
-    assert standing.responses[-1].headers.get("Unsupported") == "100rel, timer"
+    assert standing.responses[-1].headers.get("Unsupported") == "precondition, sec-agree"
 
 
 def test_an_older_number_is_refused(standing: Any):
@@ -133,7 +134,7 @@ class TestReInvite:
         offer = SessionDescription.parse(standing.responses[-1].body)
         assert [codec.encoding for codec in offer.media[0].codecs][:2] == ["PCMU", "PCMA"]
         standing.ask("UPDATE", body=their_sdp())
-        assert standing.responses[-1].status == 500
+        assert standing.responses[-1].status == 491
         standing.ask("ACK", number=standing.number - 1, body=their_sdp(port=50004, codecs=("PCMA",)))
         [event] = standing.happened
         assert event.negotiated.codec == "PCMA"

@@ -11,6 +11,7 @@ from tuner_sipbridge.call.events import (
     EarlyMedia,
     Ended,
     NegotiationFailed,
+    Redirected,
     Rejected,
     Ringing,
     TimedOut,
@@ -19,6 +20,7 @@ from tuner_sipbridge.call.events import (
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.message import Request
+from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.uri import Uri
 
 Dial = Callable[..., Any]
@@ -197,11 +199,25 @@ class TestRefusals:
                 503,
                 "Service Unavailable",
                 "503 Service Unavailable: the far end is overloaded or down"
-                ' (399 edge "no trunk free"; Retry-After: 30)',
+                " (edge warns: no trunk free (399); it asks to wait 30 s)",
             )
         ]
         assert bench.names == ["INVITE", "ACK"]
         bench.assert_at_rest()
+
+    def test_the_headers_that_say_why_are_read(self, dial: Dial):
+        bench = dial()
+        bench.reply(
+            503,
+            ("Reason", 'Q.850;cause=34;text="no circuit"'),
+            ("Warning", '399 edge.example "trunk 7 is full"'),
+            ("Server", "edge/1.2"),
+        )
+        failure = bench.happened[-1].failure
+        assert failure.q850 == 34
+        assert [warning.text for warning in failure.warnings] == ["trunk 7 is full"]
+        assert failure.said_by == "edge/1.2"
+        assert "no circuit is free: no circuit (Q.850 34)" in bench.happened[-1].text
 
     @pytest.mark.parametrize("status", [300, 399, 400, 499, 500, 599, 600, 699])
     def test_any_status_has_a_cause(self, dial: Dial, status: int):
@@ -233,6 +249,32 @@ class TestRedirection:
         assert str(bench.invite.uri) == "sip:high@x.example"
         bench.reply(300, ("Contact", contacts))
         assert str(bench.invite.uri) == "sip:odd@x.example"
+
+    def test_the_next_is_tried_when_one_refuses_but_not_after_a_603(self, dial: Dial):
+        contacts = (
+            "Contact",
+            "<sip:low@x.example>;q=0.1, <sip:high@x.example>;q=0.9, <sip:odd@x.example>;q=0.5",
+        )
+        bench = dial()
+        bench.reply(302, contacts)
+        bench.reply(480)
+        assert str(bench.invite.uri) == "sip:odd@x.example"
+        bench.reply(503)
+        assert str(bench.invite.uri) == "sip:low@x.example"
+        bench.reply(404)
+        assert isinstance(bench.happened[-1], Rejected)
+        assert bench.happened[-1].status == 404
+        declined = dial()
+        declined.reply(302, contacts)
+        declined.reply(603)
+        assert declined.names.count("INVITE") == 2
+        assert [type(event) for event in declined.happened] == [Redirected, Rejected]
+
+    def test_each_is_told(self, dial: Dial):
+        bench = dial()
+        bench.reply(302, ("Contact", "<sip:agent@other.example>"))
+        assert bench.happened == [Redirected(302, "sip:agent@other.example")]
+        assert "other" not in repr(bench.happened[0])
 
     def test_nobody_sends_us_in_a_circle(self, dial: Dial):
         bench = dial()
@@ -332,9 +374,9 @@ class TestStrays:
         for method, status in (
             ("OPTIONS", 200),
             ("INFO", 200),
-            ("UPDATE", 500),
+            ("INVITE", 491),
             ("BYE", 481),
-            ("PRACK", 405),
+            ("PRACK", 481),
         ):
             bench.ask(method)
             assert bench.responses[-1].status == status
@@ -344,3 +386,35 @@ class TestStrays:
         looped = bench.invite
         bench.hear(Request(looped.method, looped.uri, looped.headers.copy(), looped.body))
         assert bench.responses[-1].status == 482
+
+
+class TestReasonsOfOurs:
+    def test_go_with_bye_and_cancel(self, dial: Dial):
+        why = Reason("Q.850", 16, "done")
+        bench, ringing = dial(), dial()
+        bench.answer()
+        bench.call.hang_up(now=1.0, why=why)
+        bench.collect()
+        assert bench.requests[-1].headers.get("Reason") == 'Q.850;cause=16;text="done"'
+        ringing.reply(180)
+        ringing.call.hang_up(now=1.0, why=why)
+        ringing.collect()
+        assert ringing.requests[-1].headers.get("Reason") == 'Q.850;cause=16;text="done"'
+
+    def test_say_what_became_of_forks_and_answers_that_do_not_fit(self, dial: Dial):
+        bench, odd = dial(), dial()
+        bench.answer()
+        bench.answer(tag="fork")
+        assert bench.requests[-1].headers.get("Reason") == 'SIP;cause=200;text="Call completed elsewhere"'
+        odd.answer(body=b"rubbish")
+        assert (odd.requests[-1].headers.get("Reason") or "").startswith("SIP;cause=488")
+
+    def test_say_that_nobody_answered(self, dial: Dial):
+        bench = dial(ring_timeout_s=5.0)
+        bench.reply(180)
+        bench.wait(5.0)
+        cancel = bench.requests[-1]
+        assert (cancel.method, cancel.headers.get("Reason")) == (
+            "CANCEL",
+            'SIP;cause=408;text="nobody answered in time"',
+        )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tuner_sipbridge.errors import LocalProtocolError, NegotiationFailed
@@ -51,8 +53,11 @@ def test_both_ends_settle_on_the_same():
     offer = make_offer("192.0.2.1", 40000, 81)
     theirs, at_agent = answer(offer, "192.0.2.9", 30000, 9)
     at_caller = accept_answer(offer, SessionDescription.parse(str(theirs)))
-    assert at_agent == Negotiated(("192.0.2.1", 40000), "PCMU", 0, 101, send=True, receive=True, ptime_ms=20)
-    assert at_caller == Negotiated(("192.0.2.9", 30000), "PCMU", 0, 101, send=True, receive=True, ptime_ms=20)
+    both = Negotiated(
+        ("192.0.2.1", 40000), "PCMU", 0, 101, send=True, receive=True, ptime_ms=20, events_received=101
+    )
+    assert at_agent == replace(both, rtcp=("192.0.2.1", 40001))
+    assert at_caller == replace(both, remote=("192.0.2.9", 30000), rtcp=("192.0.2.9", 30001))
     assert theirs.media[0].formats == ("0", "101")
 
 
@@ -129,7 +134,7 @@ def test_our_own_direction_counts_in_an_answer():
         (("m=audio 4000 UDP/TLS/RTP/SAVPF 0",), "wants SRTP"),
         (("m=audio 4000 RTP/AVP 9 18 x",), "the far end has G722, G729; here there is PCMA, PCMU"),
         (("m=audio 4000 RTP/AVP 0", "a=rtpmap:0 PCMU/16000"), "no codec in common"),
-        (("m=audio 4000 RTP/AVP 0", "c=IN IP4 media.example"), '"media.example" is no IP address'),
+        (("m=audio 4000 RTP/AVP 0", "c=IN IP4 media..example"), '"media..example" is neither an IP'),
         (("m=audio 0 RTP/AVP 0", "m=image 4 udptl t38"), "its port is 0.*; the image stream"),
     ],
 )

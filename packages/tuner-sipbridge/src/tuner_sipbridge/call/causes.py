@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tuner_sipbridge.sip.message import REASONS, Response
+from tuner_sipbridge.sip.reason import Reason, Warning, reasons_of, warnings_of
 
 _CAUSES = {
     400: "the far end could not read our INVITE",
@@ -56,15 +59,56 @@ _CLASSES = {
 }
 
 
-def cause_of(response: Response) -> str:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a final response says of itself beyond its status.
+
+    Attributes:
+        reasons: its Reason headers (RFC 3326).
+        warnings: its Warning headers (RFC 3261 §20.43).
+        said_by: the Server header: which element of the path refused.
+        retry_after_s: when to come again, None when it does not say.
+    """
+
+    reasons: tuple[Reason, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    said_by: str = ""
+    retry_after_s: int | None = None
+
+    @property
+    def q850(self) -> int | None:
+        """The cause of the telephone network (ITU-T Q.850), None when it gave none."""
+        causes = (one.cause for one in self.reasons if one.protocol.upper() == "Q.850")
+        return next((cause for cause in causes if cause is not None), None)
+
+
+def failure_of(response: Response) -> Failure:
+    """Reason, Warning, Server and Retry-After of a final response."""
+    wait = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(" \t")
+    return Failure(
+        reasons_of(response.headers),
+        warnings_of(response.headers),
+        response.headers.get("Server") or "",
+        int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 10 else None,
+    )
+
+
+def cause_of(response: Response, *, after_credentials: bool = False) -> str:
     """What a final response of 300 or above means: status, phrase and cause, with the far end's own words.
 
-    `Warning` (RFC 3261 §20.43) and `Reason` (RFC 3326) are quoted when the far end gave them.
+    Args:
+        response: the refusal.
+        after_credentials: it came to a request with credentials: a 403 may then be a wrong password.
     """
-    status = response.status
+    status, failure = response.status, failure_of(response)
     phrase = response.reason or REASONS.get(status, "")
     text = f"{status} {phrase}: {_CAUSES.get(status) or _CLASSES[status // 100]}"
-    said = [value for name in ("Warning", "Reason") if (value := response.headers.get(name))]
-    if status == 503 and (wait := response.headers.get("Retry-After")):
-        said.append(f"Retry-After: {wait}")
+    if status == 403 and after_credentials:
+        text = (
+            f"{status} {phrase}: the far end refused the call after credentials were sent: user name or password"
+            " are wrong, or this account may not call there"
+        )
+    said = [one.words for one in failure.warnings] + [one.words for one in failure.reasons]
+    if failure.retry_after_s is not None:
+        said.append(f"it asks to wait {failure.retry_after_s} s")
     return f"{text} ({'; '.join(said)})" if said else text

@@ -1,45 +1,92 @@
-"""What provisional responses tell of a call that is not answered yet (RFC 3261 §12.1, §13.2.2.1)."""
+"""What provisional responses tell of a call that is not answered yet (RFC 3261 §12.1, §13.2.2.1, RFC 3262 §4)."""
 
 from __future__ import annotations
 
 from tuner_sipbridge.call.events import CallEvent, EarlyMedia, Ringing
+from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
-from tuner_sipbridge.errors import NegotiationFailed
+from tuner_sipbridge.errors import NegotiationFailed, RemoteProtocolError
 from tuner_sipbridge.sdp.session import SessionDescription
+from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Response
 
 
 class EarlyDialogs:
     """The early dialogs of one INVITE by the far end's tag, with the first answer that each of them gave."""
 
-    def __init__(self, offer: SessionDescription) -> None:
-        """Begin with none; `offer` is what they answer."""
-        self._offer = offer
-        self._answers: dict[str, bytes] = {}
-        self._last_status = 100
+    def __init__(self, offer: SessionDescription, *, reliable: bool) -> None:
+        """Begin with none.
 
-    def __contains__(self, tag: str) -> bool:
-        return tag in self._answers
+        Args:
+            offer: what they answer.
+            reliable: whether reliable provisional responses are acknowledged; no far end sends any unasked.
+        """
+        self._offer = offer
+        self._reliable = reliable
+        self._answers: dict[str, bytes] = {}
+        self._numbers: dict[str, int] = {}
+        self._last_status = 100
 
     def answer_of(self, tag: str) -> bytes:
         """The session description that a provisional response of this dialog carried, empty without one."""
         return self._answers.get(tag, b"")
 
-    def take(self, response: Response) -> list[CallEvent]:
-        """Take a provisional response above 100: what is new in it."""
+    def take(self, response: Response, usage: InviteUsage, *, now: float) -> list[CallEvent]:
+        """Take a provisional response above 100 of an early dialog: what is new in it."""
         events: list[CallEvent] = []
+        number = _reliable_number(response) if self._reliable else None
+        if number is not None and not self._acknowledge(response, number, usage, now):
+            return events
         if response.status != self._last_status:
             self._last_status = response.status
             events.append(Ringing(response.status))
+        if response.body:
+            events += self._take_answer(response, usage, final=number is not None)
+        return events
+
+    def forget(self) -> None:
+        """The INVITE is sent anew: its early dialogs are over (§8.1.3.5)."""
+        self._answers.clear()
+        self._numbers.clear()
+
+    def _take_answer(self, response: Response, usage: InviteUsage, *, final: bool) -> list[CallEvent]:
+        """The first answer of a dialog is told. A reliable one stands (RFC 3262 §5), any other may be given anew."""
         tag = response.to.tag or ""
-        if self._answers.setdefault(tag, b"") or not response.body:
-            return events
-        session = OfferAnswer(self._offer)
+        told = bool(self._answers.get(tag))
+        settles = final and usage.session.pending
+        if told and not settles:
+            return []
+        session = usage.session if settles else OfferAnswer(self._offer)
         try:
             negotiated = session.take_answer(response.body)
         except NegotiationFailed:
             # Nothing is lost yet: what counts is the answer in the 2xx.
-            return events
+            return []
         self._answers[tag] = response.body
-        events.append(EarlyMedia(response.status, negotiated))
-        return events
+        return [] if told else [EarlyMedia(response.status, negotiated)]
+
+    def _acknowledge(self, response: Response, number: int, usage: InviteUsage, now: float) -> bool:
+        """PRACK a reliable response that is the next of its dialog; False for repeats and those behind a gap.
+
+        A repeat is not acknowledged again: the PRACK repeats itself until it is answered. What came too early
+        comes once more (RFC 3262 §4).
+        """
+        tag = response.to.tag or ""
+        last = self._numbers.get(tag)
+        if last is not None and number != last + 1:
+            return False
+        self._numbers[tag] = number
+        cseq = response.cseq
+        usage.requests.send("PRACK", now=now, headers=[("RAck", f"{number} {cseq.number} {cseq.method}")])
+        return True
+
+
+def _reliable_number(response: Response) -> int | None:
+    """RSeq of a response that requires a PRACK; None for one that does not."""
+    try:
+        required = response.headers.elements("Require")
+    except RemoteProtocolError:
+        return None
+    if not any(tag.lower() == "100rel" for tag in required):
+        return None
+    return decimal(response.headers.get("RSeq") or "", below=2**32)

@@ -13,11 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from tuner_sipbridge.call.causes import Failure
+from tuner_sipbridge.call.parties import Parties
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 
 Party: TypeAlias = Literal["caller", "agent", "network"]
 Stage: TypeAlias = Literal["no response", "ringing"]
+Problem: TypeAlias = Literal["no digest", "no credentials", "unknown algorithm", "wrong credentials", "stale"]
+"""What stands against answering a challenge: it is none of digest, there are no credentials for it, its hash is
+not known, the credentials were tried and refused, or each nonce is called stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,86 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Renegotiated:
-    """The far end changed the session in mid-call: hold, resume, another address (RFC 3261 §14.2)."""
+    """The session changed in mid-call, from either side: hold, resume, another address (RFC 3261 §14)."""
 
     negotiated: Negotiated
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRefused:
+    """A change of ours was not taken; the session stays as it was.
+
+    Attributes:
+        status: SIP status code, 0 when it was given up after several tries.
+        text: the cause in plain words.
+    """
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """A 3xx sent the call elsewhere, and it went there (RFC 3261 §8.1.3.4).
+
+    Attributes:
+        status: SIP status code.
+        target: the URI that is called next.
+    """
+
+    status: int
+    target: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequested:
+    """The far end asks us to call somebody else (REFER, RFC 3515); the answer was sent.
+
+    Attributes:
+        target: URI to call, without its headers.
+        headers: headers to put on that INVITE: Replaces (RFC 3891), Referred-By and what the URI named.
+        reports: whether the far end wants to know what becomes of it: give each status to `report_transfer`.
+    """
+
+    target: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    reports: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """What became of a REFER of ours so far.
+
+    Attributes:
+        status: of the call to the new party as the far end reports it, 100 when it was only accepted; of the
+            REFER itself when that was refused, 0 when it was not answered.
+        text: reason phrase.
+        final: nothing more will be reported.
+    """
+
+    status: int
+    text: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DigitByInfo:
+    """A DTMF digit came in an INFO request.
+
+    Attributes:
+        digit: one of `0-9 * # A-D`, or `!` for a hook flash.
+        duration_ms: how long it was pressed, None when the far end does not say.
+    """
+
+    digit: str
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartiesNamed:
+    """The far end named parties of the call beyond From and To; see `call.parties`."""
+
+    parties: Parties
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +143,13 @@ class Rejected:
         status: SIP status code.
         reason: reason phrase as on the wire.
         text: the cause in plain words.
+        failure: Reason and Warning headers and who sent them.
     """
 
     status: int
     reason: str
     text: str
+    failure: Failure = field(default=Failure(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +161,16 @@ class AuthenticationRefused:
         realm: realm of the challenge.
         text: the cause in plain words.
         reason: reason phrase as on the wire.
+        problem: which of the ways to fail: credentials that are wrong are another matter than none at all.
+        failure: Reason and Warning headers and who sent them.
     """
 
     status: int
     realm: str
     text: str
     reason: str = ""
+    problem: Problem = field(default="wrong credentials", compare=False)
+    failure: Failure = field(default=Failure(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +240,12 @@ CallEvent: TypeAlias = (
     | EarlyMedia
     | Answered
     | Renegotiated
+    | ChangeRefused
+    | Redirected
+    | TransferRequested
+    | TransferProgress
+    | DigitByInfo
+    | PartiesNamed
     | Rejected
     | AuthenticationRefused
     | Cancelled

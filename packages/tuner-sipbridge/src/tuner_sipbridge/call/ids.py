@@ -25,6 +25,10 @@ class Ids(Protocol):
         """The session id of an SDP origin line (RFC 4566 §5.2)."""
         ...
 
+    def share(self) -> float:
+        """A number from 0 up to 1: where in a span the standard wants a random value."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:

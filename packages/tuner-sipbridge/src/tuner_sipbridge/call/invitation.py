@@ -10,6 +10,7 @@ from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.client_transaction import cancel_of
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request, Response
+from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.routing import Hop, hop_uri, transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
@@ -44,10 +45,14 @@ class Invitation:
         self._tried = [invite.uri]
         self._tries = 0
         self._given_up = self._cancelled = False
+        self._alternatives: list[NameAddr] = []
+        self._why: Reason | None = None
         self._ring_until: float | None = None
         self._abandon_at: float | None = None
         self.heard = False
         """True when a provisional response to the present INVITE came."""
+        self.preset = False
+        """True when the present INVITE has credentials that nobody asked it for."""
 
     @property
     def begun(self) -> bool:
@@ -69,11 +74,11 @@ class Invitation:
         """A final response came, or none can come any more."""
         self._ring_until = self._abandon_at = None
 
-    def give_up(self, *, now: float) -> None:
-        """CANCEL at once, or as soon as a provisional response comes."""
+    def give_up(self, *, now: float, why: Reason | None = None) -> None:
+        """CANCEL at once, or as soon as a provisional response comes; `why` goes along (RFC 3326)."""
         self._ring_until = None
         if self.begun and not self._given_up:
-            self._given_up = True
+            self._given_up, self._why = True, why
             if self.heard:
                 self._cancel(now)
 
@@ -81,19 +86,29 @@ class Invitation:
         """Send the INVITE again with credentials; False when there were too many tries."""
         return self._again(now, uri=self.request.uri, credentials=credentials)
 
-    def redirect(self, response: Response, *, now: float) -> bool:
-        """Send the INVITE to the best Contact of a 3xx that was not tried yet (§8.1.3.4); False without one.
+    def change(
+        self, changes: Sequence[tuple[str, str]], credentials: Sequence[tuple[str, str]], *, now: float
+    ) -> bool:
+        """Send the INVITE again with other headers (after 422); False when there were too many tries."""
+        uri = self.request.uri
+        return self._again(now, uri=uri, credentials=credentials, changes=changes, preset=bool(credentials))
 
-        Credentials are not taken along: they were for another server.
+    def redirect(self, response: Response, *, now: float) -> Uri | None:
+        """Send the INVITE to the best address known of that was not tried yet (§8.1.3.4); None without one.
+
+        The Contacts of a 3xx are added to those of earlier ones, and the highest q comes first; when one of
+        them refuses, the next is tried. Credentials are not taken along: they were for another server.
         """
-        contacts = sorted(response.contacts, key=_preference, reverse=True)
-        targets = [contact.uri.as_request_uri() for contact in contacts if _is_spoken(contact.uri)]
-        uri = next((uri for uri in targets if uri not in self._tried), None)
-        if uri is None:
-            return False
-        self._tried.append(uri)
-        self._to = None
-        return self._again(now, uri=uri, credentials=())
+        if response.status < 400:
+            self._alternatives += [contact for contact in response.contacts if _is_spoken(contact.uri)]
+            self._alternatives.sort(key=_preference, reverse=True)
+        while self._alternatives:
+            uri = self._alternatives.pop(0).uri.as_request_uri()
+            if uri not in self._tried:
+                self._tried.append(uri)
+                self._to = None
+                return uri if self._again(now, uri=uri, credentials=()) else None
+        return None
 
     def handle_timer(self, *, now: float) -> bool:
         """Do what is due; True when the ring time-out is over and the call is to be given up."""
@@ -106,9 +121,18 @@ class Invitation:
         """When `handle_timer` must run next."""
         return min((at for at in (self._ring_until, self._abandon_at) if at is not None), default=None)
 
-    def _again(self, now: float, *, uri: Uri, credentials: Sequence[tuple[str, str]]) -> bool:
+    def _again(
+        self,
+        now: float,
+        *,
+        uri: Uri,
+        credentials: Sequence[tuple[str, str]],
+        changes: Sequence[tuple[str, str]] = (),
+        preset: bool = False,
+    ) -> bool:
         if self._tries >= _MOST_TRIES:
             return False
+        self.preset = preset
         hop = hop_uri(uri, self.request.routes)
         self.request = again(
             self.request,
@@ -116,6 +140,7 @@ class Invitation:
             cseq=self.request.cseq.number + 1,
             uri=uri,
             credentials=credentials,
+            changes=changes,
         )
         self._send(now)
         return True
@@ -130,7 +155,10 @@ class Invitation:
             self._cancelled = True
             # A far end that ignores the CANCEL is not waited for longer than this (§9.1).
             self._abandon_at = now + self._timers.patience
-            self._layer.send(cancel_of(self.request), now=now, to=self._to)
+            cancel = cancel_of(self.request)
+            if self._why is not None:
+                cancel.headers.add("Reason", str(self._why))
+            self._layer.send(cancel, now=now, to=self._to)
 
 
 def _is_spoken(uri: Uri) -> bool:

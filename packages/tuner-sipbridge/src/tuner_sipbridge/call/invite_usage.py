@@ -1,114 +1,158 @@
-"""A call that stands: what both ends do within the dialog (RFC 3261 §12.2, §13.3.1.4, §14, §15)."""
+"""A dialog that an INVITE made, and what both ends do in it (RFC 3261 §12.2, §14, §15)."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from tuner_sipbridge.call import replies
-from tuner_sipbridge.call.authentication import Authentication, Unanswerable
-from tuner_sipbridge.call.events import CallEvent, Ended, Party, Renegotiated
+from tuner_sipbridge.call.authentication import Authentication
+from tuner_sipbridge.call.dialog_requests import DialogRequests
+from tuner_sipbridge.call.events import CallEvent, Ended, Party
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Ids
+from tuner_sipbridge.call.info import take_info
 from tuner_sipbridge.call.offer_answer import OfferAnswer
-from tuner_sipbridge.call.requests import ALLOW, PRODUCT, SDP, Reach, again
-from tuner_sipbridge.errors import NegotiationFailed
-from tuner_sipbridge.sdp.negotiation import Negotiated
+from tuner_sipbridge.call.own_changes import OwnChanges
+from tuner_sipbridge.call.peer_changes import PeerChanges
+from tuner_sipbridge.call.requests import ALLOW, Reach
+from tuner_sipbridge.call.session_timer import SessionTimer
+from tuner_sipbridge.call.transfer import Transfers
+from tuner_sipbridge.errors import NegotiationFailed, RemoteProtocolError
+from tuner_sipbridge.sdp.session import Direction
 from tuner_sipbridge.sip.dialog import Dialog
-from tuner_sipbridge.sip.message import Request, Response, response_to
-from tuner_sipbridge.sip.routing import hop_uri
+from tuner_sipbridge.sip.message import Message, Request, Response
+from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
-logger = logging.getLogger("tuner_sipbridge.call")
-
-_MOST_TRIES = 4
+EXPIRED = Reason("SIP", 408, "session expired")
 
 
-@dataclass(slots=True)
-class _Unacknowledged:
-    """A 2xx to an INVITE that is repeated until its ACK comes (RFC 3261 §13.3.1.4)."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all dialogs of one call stand on.
 
-    response: Response
-    interval: float
-    repeat_at: float
-    give_up_at: float
+    Attributes:
+        layer: the call's transactions.
+        reach: our Via and Contact.
+        ids: source of branches and random shares.
+        authentication: answers challenges.
+        parties: who we are and who the peer is.
+        timers: base values of RFC 3261 §17.
+        terms: the extensions that we speak.
+    """
+
+    layer: TransactionLayer
+    reach: Reach
+    ids: Ids
+    authentication: Authentication
+    parties: tuple[Party, Party]
+    timers: Timers
+    terms: Extensions
 
 
 class InviteUsage:
-    """One confirmed dialog and its session. Created by the call that owns the transaction layer.
+    """One dialog and its session, early until `confirm`. Created by the call that owns the transactions.
 
-    `receive` takes the requests of the dialog, `take_response` the responses to its BYE.
+    `receive` takes the requests of the dialog, `take_response` and `take_silence` what came of ours.
     """
 
-    def __init__(
-        self,
-        dialog: Dialog,
-        layer: TransactionLayer,
-        *,
-        session: OfferAnswer,
-        reach: Reach,
-        ids: Ids,
-        authentication: Authentication,
-        parties: tuple[Party, Party],
-        timers: Timers,
-    ) -> None:
-        """Stand.
-
-        Args:
-            dialog: the confirmed dialog.
-            layer: the call's transactions.
-            session: offer and answer so far.
-            reach: our Via and Contact.
-            ids: source of branches.
-            authentication: answers a challenge to BYE.
-            parties: who we are and who the peer is.
-            timers: T1 and T2 for repeats of a 2xx.
-        """
+    def __init__(self, dialog: Dialog, ground: Ground, *, session: OfferAnswer, timer: SessionTimer) -> None:
+        """Begin as an early dialog."""
         self.dialog = dialog
-        self._layer = layer
         self.session = session
-        self._reach = reach
-        self._ids = ids
-        self._authentication = authentication
-        self._us: Party = parties[0]
-        self._peer: Party = parties[1]
-        self._timers = timers
-        self._over = False
-        self._bye_wanted = False
-        self._tries = 0
-        self._unacknowledged: _Unacknowledged | None = None
+        self._layer = ground.layer
+        self._timers = ground.timers
+        self._us: Party = ground.parties[0]
+        self._peer: Party = ground.parties[1]
+        self._supported = ground.terms.supported
+        self.timer = timer
+        self.requests = DialogRequests(
+            dialog,
+            ground.layer,
+            reach=ground.reach,
+            ids=ground.ids,
+            authentication=ground.authentication,
+        )
+        headers = [ground.reach.contact, ALLOW, ("Supported", ", ".join(ground.terms.supported))]
+        self.own = OwnChanges(
+            dialog,
+            self.requests,
+            session=session,
+            timer=self.timer,
+            headers=headers,
+            ids=ground.ids,
+            owns_call_id=self._us == "caller",
+        )
+        self.peers = PeerChanges(dialog, ground.layer, session=session, headers=headers, timers=ground.timers)
+        self.transfers = Transfers(self.requests, contact=ground.reach.contact, allowed=ground.terms.refer)
+        self._confirmed = self._over = self._bye_wanted = self._told_end = False
+        self._farewell: Reason | None = None
+        self._give_up_changes_at: float | None = None
         self._events: list[CallEvent] = []
 
     @property
+    def confirmed(self) -> bool:
+        """True once a 2xx was sent or received."""
+        return self._confirmed
+
+    @property
     def settled(self) -> bool:
-        """True when the dialog is over and nothing of it waits to be sent."""
-        return self._over and not self._bye_wanted and self._unacknowledged is None
+        """True when the dialog is over, or came to nothing, and nothing of it waits to be sent."""
+        if not self._confirmed:
+            return True
+        waits = self._bye_wanted or not self.peers.acknowledged or self._give_up_changes_at is not None
+        return self._over and not waits
 
     @property
     def over(self) -> bool:
         """True when either side has ended the dialog."""
         return self._over
 
+    def drop(self) -> None:
+        """The INVITE was refused or cancelled: an early dialog is over without a word."""
+        if not self._confirmed:
+            self._over = self._told_end = True
+
+    def confirm(self, message: Message) -> None:
+        """The dialog stands; `message` is the far end's last one: its INVITE, or its 2xx to ours."""
+        self._confirmed = True
+        try:
+            allowed = message.headers.elements("Allow")
+        except RemoteProtocolError:
+            allowed = []
+        self.own.peer_takes_update = "UPDATE" in allowed
+
     def events(self) -> list[CallEvent]:
-        """What happened; drained."""
-        events, self._events = self._events, []
-        return events
+        """What happened; drained. The end of the dialog comes last, and after it nothing."""
+        machines = (self.peers, self.own, self.transfers)
+        events = [event for machine in machines for event in machine.events()]
+        own, self._events = self._events, []
+        if self._told_end:
+            return []
+        self._told_end = self._over
+        return events + own
 
-    def answered(self, response: Response, *, now: float) -> None:
-        """Send a 2xx to an INVITE, and again until its ACK comes."""
-        timers = self._timers
-        self._unacknowledged = _Unacknowledged(response, timers.t1, now + timers.t1, now + timers.patience)
-        self._layer.respond(response, now=now)
-
-    def hang_up(self, *, now: float, reason: str = "") -> None:
+    def hang_up(self, *, now: float, reason: str = "", why: Reason | None = None) -> None:
         """End the call: BYE now, or after the ACK that the peer still owes (RFC 3261 §15)."""
         if self._over:
             return
-        self._end(self._us, reason)
-        if self._unacknowledged is None:
+        self._farewell = why
+        self._end(self._us, reason, now)
+        if self.peers.acknowledged:
             self._send_bye(now)
         else:
             self._bye_wanted = True
+
+    def change(self, direction: Direction, *, now: float) -> None:
+        """Hold or resume, as soon as nothing stands in the way."""
+        self.own.change(direction)
+        self._go_on(now)
+
+    def refresh(self, *, now: float) -> None:
+        """Refresh the session, as soon as nothing stands in the way."""
+        self.own.refresh()
+        self._go_on(now)
 
     def receive(self, request: Request, *, now: float) -> None:
         """Take a request within the dialog."""
@@ -119,125 +163,125 @@ class InviteUsage:
             self._reply(replies.OK if self._layer.invite_of(request) else replies.NO_SUCH_CALL, request, now)
         elif not self.dialog.takes(request):
             self._reply(replies.OUT_OF_ORDER, request, now)
-        elif request.method == "BYE":
+        elif request.method == "BYE" and self._confirmed:
             self._take_bye(request, now)
         elif self._over:
             self._reply(replies.NO_SUCH_CALL, request, now)
-        elif objection := replies.objection_to(request):
+        elif objection := replies.objection_to(request, self._supported):
             self._reply(objection, request, now)
         elif request.method in ("INVITE", "UPDATE"):
-            self._take_change(request, now)
+            inviting = self.own.inviting or not self._confirmed
+            timer = self.timer if self._confirmed else None
+            self.peers.receive(request, now=now, inviting=inviting, offering=self.own.offering, timer=timer)
         else:
-            self._reply(replies.plain_reply(request.method), request, now)
+            self._reply(self._answer_to(request, now), request, now)
+            self.transfers.after(now=now)
+        self._go_on(now)
 
     def take_response(self, request: Request, response: Response, *, now: float) -> None:
-        """Take a response to our BYE; a challenge is answered, anything else ends the matter (§15.1.1)."""
-        if response.status not in (401, 407) or self._tries >= _MOST_TRIES:
-            return
-        credentials = self._authentication.answer(request, response)
-        if isinstance(credentials, Unanswerable):
-            logger.warning("the far end does not take our BYE: %s", credentials.text)
-            return
-        self._tries += 1
-        self.dialog.local_cseq += 1
-        via = self._reach.via(self._ids.branch(), towards=hop_uri(request.uri, request.routes))
-        self._layer.send(
-            again(request, via=via, cseq=self.dialog.local_cseq, credentials=credentials), now=now
-        )
+        """Take a response to a request of ours in this dialog."""
+        self.requests.take_response(request, response, now=now)
+        self._go_on(now)
+
+    def take_silence(self, request: Request, *, now: float) -> None:
+        """A request of ours in this dialog was not answered."""
+        self.requests.take_silence(request, now=now)
+        self._go_on(now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Repeat the 2xx, or give up on its ACK."""
-        waiting = self._unacknowledged
-        if waiting is None:
-            return
-        if now >= waiting.give_up_at:
-            self._unacknowledged = None
+        """Repeat a 2xx, refresh the session, try a change again, or find that the far end is gone."""
+        if self.peers.handle_timer(now=now):
             if not self._over:
-                self._end("network", "no ACK to our answer came: the far end is gone, or its ACK is lost")
+                self._end(
+                    "network", "no ACK to our answer came: the far end is gone, or its ACK is lost", now
+                )
             self._bye_wanted = False
             self._send_bye(now)
-        elif now >= waiting.repeat_at:
-            waiting.interval = min(waiting.interval * 2, self._timers.t2)
-            waiting.repeat_at = now + waiting.interval
-            self._layer.respond(waiting.response, now=now)
+        self.transfers.handle_timer(now=now)
+        due = self.timer.handle_timer(now=now)
+        if due == "refresh":
+            self.own.refresh()
+        elif due == "expired" and not self._over:
+            self._farewell = EXPIRED
+            self._lose("the session was not refreshed in time: the far end is gone", now)
+        if self._give_up_changes_at is not None and now >= self._give_up_changes_at:
+            self._give_up_changes_at = None
+            self.own.abandon(now=now)
+        self._go_on(now)
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        waiting = self._unacknowledged
-        return None if waiting is None else min(waiting.repeat_at, waiting.give_up_at)
+        if not self._confirmed:
+            return None
+        deadlines = [
+            self.peers.next_deadline(),
+            self.transfers.next_deadline(),
+            self.timer.next_deadline(),
+            self._give_up_changes_at,
+        ]
+        if not self._over and self.peers.acknowledged:
+            deadlines.append(self.own.next_deadline())
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def _answer_to(self, request: Request, now: float) -> replies.Reply:
+        if request.method == "INFO":
+            reply, digit = take_info(request)
+            if digit is not None:
+                self._events.append(digit)
+            return reply
+        if request.method == "REFER" and self._confirmed:
+            return self.transfers.take_refer(request, now=now)
+        if request.method == "NOTIFY":
+            return self.transfers.take_notify(request)
+        return replies.plain_reply(request.method, self._supported)
+
+    def _go_on(self, now: float) -> None:
+        """What waited for the message or moment that just was."""
+        if self.requests.gone and self._confirmed and not self._over:
+            self._lose(self.requests.gone, now)
+        if self._over or not self._confirmed:
+            if self._give_up_changes_at is not None and not self.own.inviting:
+                self._give_up_changes_at = None
+        elif self.peers.acknowledged and not self.session.pending:
+            self.own.go(now=now)
 
     def _take_ack(self, ack: Request, now: float) -> None:
-        waiting = self._unacknowledged
-        if waiting is None or ack.cseq.number != waiting.response.cseq.number:
-            return
-        self._unacknowledged = None
-        if not self._over and self.session.pending:
-            self._take_answer(ack, now)
-        if self._bye_wanted:
+        try:
+            expected = self.peers.take_ack(ack)
+        except NegotiationFailed as problem:
+            if not self._over:
+                self._end(self._us, f"the ACK has no answer to our offer that fits: {problem}", now)
+                self._bye_wanted = True
+            expected = True
+        if expected and self._bye_wanted:
             self._bye_wanted = False
             self._send_bye(now)
 
-    def _take_answer(self, ack: Request, now: float) -> None:
-        """The ACK answers an offer that our 2xx made (§13.2.1)."""
-        before = self.session.agreed
-        try:
-            negotiated = self.session.take_answer(ack.body)
-        except NegotiationFailed as problem:
-            self._end(self._us, f"the ACK has no answer to our offer that fits: {problem}")
-            self._send_bye(now)
-            return
-        self._tell_change(negotiated, before)
-
     def _take_bye(self, request: Request, now: float) -> None:
         self._reply(replies.OK, request, now)
-        self._unacknowledged = None
+        self.peers.forget()
         self._bye_wanted = False
         if not self._over:
-            self._end(self._peer, request.headers.get("Reason") or "")
+            self._end(self._peer, request.headers.get("Reason") or "", now)
 
-    def _take_change(self, request: Request, now: float) -> None:
-        """re-INVITE or UPDATE: both refresh the target, and may offer a session (§14.2, RFC 3311 §5.2)."""
-        makes_offer = request.method == "INVITE" and not request.body
-        if self.session.pending and (request.body or makes_offer):
-            self._reply(replies.TRY_LATER, request, now)
-            return
-        body, before = b"", self.session.agreed
-        try:
-            if request.body:
-                body, negotiated = self.session.answer(request.body)
-                self._tell_change(negotiated, before)
-            elif makes_offer:
-                body = self.session.offer()
-        except NegotiationFailed:
-            # The session stays as it was (§14.2).
-            self._reply(replies.Reply(488), request, now)
-            return
-        self.dialog.refresh_target(request)
-        response = response_to(
-            request,
-            200,
-            headers=[self._reach.contact, ALLOW, ("Server", PRODUCT)],
-            body=body,
-            content_type=SDP if body else None,
-        )
-        if request.method == "INVITE":
-            self.answered(response, now=now)
-        else:
-            self._layer.respond(response, now=now)
-
-    def _tell_change(self, negotiated: Negotiated, before: Negotiated | None) -> None:
-        """A refresh that changes nothing, as session timers send, is no event (RFC 4028 §7.4)."""
-        if negotiated != before:
-            self._events.append(Renegotiated(negotiated))
+    def _lose(self, why: str, now: float) -> None:
+        """The far end is gone; a BYE is sent all the same (§12.2.1.2, RFC 4028 §10)."""
+        self._end("network", why, now)
+        self.peers.forget()
+        self._send_bye(now)
 
     def _send_bye(self, now: float) -> None:
-        via = self._reach.via(self._ids.branch(), towards=self.dialog.hop)
-        bye = self.dialog.request("BYE", via=via, headers=[("User-Agent", PRODUCT)])
-        self._layer.send(bye, now=now)
+        headers = [("Reason", str(self._farewell))] if self._farewell is not None else []
+        self.requests.send("BYE", now=now, headers=headers)
 
     def _reply(self, reply: replies.Reply, request: Request, now: float) -> None:
         self._layer.respond(reply.to(request), now=now)
 
-    def _end(self, by: Party, reason: str) -> None:
+    def _end(self, by: Party, reason: str, now: float) -> None:
         self._over = True
+        self.timer.stop()
+        self.transfers.stop()
+        if self.own.inviting:
+            # Its final response still gets an ACK if it comes (487 after our BYE, §15.1.2).
+            self._give_up_changes_at = now + self._timers.patience
         self._events.append(Ended(by, reason))

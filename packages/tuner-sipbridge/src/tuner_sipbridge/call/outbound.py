@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.authentication import Authentication, Unanswerable
-from tuner_sipbridge.call.causes import cause_of
 from tuner_sipbridge.call.early_dialogs import EarlyDialogs
 from tuner_sipbridge.call.events import (
     Answered,
-    AuthenticationRefused,
     CallEvent,
     Cancelled,
     NegotiationFailed,
-    Rejected,
-    TimedOut,
+    PartiesNamed,
+    Redirected,
     Unreachable,
 )
+from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS, Extensions
 from tuner_sipbridge.call.ids import Credentials, Ids
+from tuner_sipbridge.call.in_call import InCall
 from tuner_sipbridge.call.invitation import Invitation
-from tuner_sipbridge.call.invite_usage import InviteUsage
+from tuner_sipbridge.call.invite_usage import Ground, InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
-from tuner_sipbridge.call.requests import Reach, all_headers, check_identity, credentials_in, first_invite
+from tuner_sipbridge.call.parties import NOBODY, parties_of
+from tuner_sipbridge.call.refusal import refused_credentials, rejected, timed_out
+from tuner_sipbridge.call.requests import (
+    SDP,
+    Reach,
+    all_headers,
+    check_identity,
+    credentials_in,
+    first_invite,
+)
+from tuner_sipbridge.call.session_timer import SessionTimer
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
+from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Message, Request, Response
+from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction_layer import (
@@ -40,10 +53,12 @@ from tuner_sipbridge.sip.transaction_layer import (
 )
 from tuner_sipbridge.sip.uri import Uri
 
-_CHECK = "check host, port and transport, and that a firewall lets it through"
+_NO_ANSWER = Reason("SIP", 408, "nobody answered in time")
+_NO_SESSION = Reason("SIP", 488, "no session description that fits")
+_ELSEWHERE = Reason("SIP", 200, "Call completed elsewhere")
 
 
-class OutboundCall:
+class OutboundCall(InCall):
     """Dials one URI, authenticates when asked, holds the call, and ends it in order.
 
     Feed it with `receive` and `handle_timer`; after each call drain `outgoing` and `events`, and come back at
@@ -66,6 +81,8 @@ class OutboundCall:
         route: Sequence[Uri] = (),
         transport: Transport = "udp",
         to: Hop | None = None,
+        extensions: Extensions = DEFAULT_EXTENSIONS,
+        late_offer: bool = False,
     ) -> None:
         """Prepare the call; nothing is sent before `start`.
 
@@ -83,6 +100,8 @@ class OutboundCall:
             route: an outbound proxy, or more than one, as a preloaded route set (RFC 3261 §8.1.2).
             transport: what the call goes by, where the URI of a next hop names none.
             to: where the INVITE is sent, in place of what the name of its next hop leads to (RFC 3263 §4).
+            extensions: session timer, reliable provisional responses and transfers.
+            late_offer: send the INVITE without `offer`: the far end offers in its 2xx, our ACK answers (§13.2.1).
 
         Raises:
             LocalProtocolError: a header is ours to write (Via, CSeq, Call-ID ...) or has a line break, the
@@ -91,36 +110,45 @@ class OutboundCall:
         headers = all_headers(target, headers)
         check_identity(target, sip_call_id, routed=bool(route))
         self._offer = offer
-        self._ids = ids
         self._timers = timers
         self._ring_timeout_s = ring_timeout_s
-        self._reach = Reach(local, from_uri.user, transport, secure=target.scheme == "sips")
-        self._authentication = Authentication(credentials, ids)
         self._layer = TransactionLayer(timers)
+        self._ground = Ground(
+            self._layer,
+            Reach(local, from_uri.user, transport, secure=target.scheme == "sips"),
+            ids,
+            Authentication(credentials, ids),
+            ("caller", "agent"),
+            timers,
+            extensions,
+        )
+        self._timer = SessionTimer(extensions)
         invite = first_invite(
             target,
-            reach=self._reach,
+            reach=self._ground.reach,
             from_=NameAddr(from_uri).with_tag(ids.tag()),
             sip_call_id=sip_call_id,
             branch=ids.branch(),
-            body=offer.to_bytes(),
+            body=b"" if late_offer else offer.to_bytes(),
             headers=headers,
             route=route,
+            extensions=[*extensions.headers, *self._timer.request_headers()],
         )
         self._invitation = Invitation(
             invite,
             self._layer,
-            reach=self._reach,
+            reach=self._ground.reach,
             ids=ids,
             timers=timers,
             ring_timeout_s=ring_timeout_s,
             to=to,
         )
         self._closed = False
-        self._early = EarlyDialogs(offer)
+        self._early = EarlyDialogs(offer, reliable=extensions.reliable != "no")
         self._acks: dict[str, Request] = {}
         self._usages: dict[str, InviteUsage] = {}
         self._standing: InviteUsage | None = None
+        self._parties = NOBODY
         self._events: list[CallEvent] = []
 
     @property
@@ -138,18 +166,32 @@ class OutboundCall:
         if not self._invitation.begun and not self._closed:
             self._invitation.begin(now=now)
 
-    def hang_up(self, *, now: float) -> None:
-        """End the call: BYE when it stands, CANCEL before that, nothing when it is over."""
-        self.cancel(now=now, why="hung up before the answer")
+    def hang_up(self, *, now: float, why: Reason | None = None) -> None:
+        """End the call: BYE when it stands, CANCEL before that, nothing when it is over.
 
-    def cancel(self, *, now: float, why: str = "") -> None:
-        """Give up before the answer: CANCEL as soon as RFC 3261 §9.1 allows; as `hang_up` once it stands."""
+        Args:
+            now: Unix time in seconds.
+            why: goes along as a Reason header (RFC 3326).
+        """
         if self._standing is not None:
-            self._standing.hang_up(now=now)
+            self._standing.hang_up(now=now, why=why)
             self._pump(now)
+        else:
+            self.cancel(now=now, why="hung up before the answer", reason=why)
+
+    def cancel(self, *, now: float, why: str = "", reason: Reason | None = None) -> None:
+        """Give up before the answer: CANCEL as soon as RFC 3261 §9.1 allows; as `hang_up` once it stands.
+
+        Args:
+            now: Unix time in seconds.
+            why: in plain words, for the `Cancelled` event.
+            reason: goes along as a Reason header (RFC 3326).
+        """
+        if self._standing is not None:
+            self.hang_up(now=now, why=reason)
         elif not self._closed:
             self._close(Cancelled(why))
-            self._invitation.give_up(now=now)
+            self._invitation.give_up(now=now, why=reason)
 
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
         """The transport cannot reach a hop that `outgoing` named, or lost the connection to it.
@@ -177,8 +219,14 @@ class OutboundCall:
             usage.handle_timer(now=now)
         self._pump(now)
         if self._invitation.handle_timer(now=now):
-            self._close(self._ring_timeout())
-            self._invitation.give_up(now=now)
+            self._close(
+                timed_out(
+                    self._ring_timeout_s,
+                    heard=self._invitation.heard,
+                    credentials_sent=self._sent_credentials,
+                )
+            )
+            self._invitation.give_up(now=now, why=_NO_ANSWER)
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next, None when only a message can move the call."""
@@ -195,6 +243,9 @@ class OutboundCall:
         events, self._events = self._events, []
         return events
 
+    def _standing_usage(self) -> InviteUsage | None:
+        return self._standing
+
     def _pump(self, now: float) -> None:
         while events := self._layer.events():
             for event in events:
@@ -206,39 +257,38 @@ class OutboundCall:
     def _take(self, event: LayerEvent, now: float) -> None:
         if isinstance(event, RequestArrived):
             self._take_request(event.request, now)
-        elif isinstance(event, ResponseArrived):
-            if event.request is self._invitation.request:
+        elif event.request is self._invitation.request:
+            if isinstance(event, ResponseArrived):
                 self._take_invite_response(event.response, now)
-            elif event.request.method == "BYE":
-                usage = self._usages[event.request.to.tag or ""]
+            elif isinstance(event, NotSent):
+                self._close(Unreachable(event.why))
+            elif isinstance(event, NoResponse):
+                self._close(timed_out(self._timers.b, heard=False, credentials_sent=self._sent_credentials))
+        elif usage := self._usages.get(event.request.to.tag or ""):
+            if isinstance(event, ResponseArrived):
                 usage.take_response(event.request, event.response, now=now)
-        elif isinstance(event, NoResponse) and event.request is self._invitation.request:
-            self._close(TimedOut("no response", f"no response came in {self._timers.b:g} s; {_CHECK}"))
-        elif isinstance(event, NotSent) and event.request is self._invitation.request:
-            self._close(Unreachable(event.why))
+            elif isinstance(event, NoResponse | NotSent):
+                usage.take_silence(event.request, now=now)
 
     def _take_request(self, request: Request, now: float) -> None:
-        tag = request.from_.tag or ""
-        to_us = request.to.tag == self._invitation.request.from_.tag
-        if to_us and tag in self._usages:
-            self._usages[tag].receive(request, now=now)
-        elif request.method == "ACK":
+        usage = self._usages.get(request.from_.tag or "")
+        if request.to.tag == self._invitation.request.from_.tag and usage is not None:
+            usage.receive(request, now=now)
             return
-        elif to_us and tag in self._early:
-            self._reply(replies.early_reply(request.method), request, now)
-        elif request.method == "INVITE" and request.to.tag is None:
+        if request.method == "INVITE" and request.to.tag is None:
             # Our own INVITE came back to us (RFC 3261 §8.2.2.2).
-            self._reply(replies.MERGED, request, now)
+            reply = replies.MERGED
         else:
-            self._reply(replies.NO_SUCH_CALL, request, now)
+            reply = replies.NO_SUCH_CALL
+        if request.method != "ACK":
+            self._layer.respond(reply.to(request, tag=self._invitation.request.from_.tag), now=now)
 
     def _take_invite_response(self, response: Response, now: float) -> None:
         status = response.status
         if status < 200:
-            self._invitation.take_provisional(now=now)
-            if status > 100 and not self._closed:
-                self._events += self._early.take(response)
+            self._take_provisional(response, now)
             return
+        self._ground.authentication.take_next_nonce(self._invitation.request, response)
         if status < 300:
             self._invitation.settle()
             self._take_success(response, now)
@@ -247,19 +297,34 @@ class OutboundCall:
         else:
             self._take_refusal(response, now)
 
+    def _take_provisional(self, response: Response, now: float) -> None:
+        self._invitation.take_provisional(now=now)
+        if response.status > 100 and not self._closed:
+            self._name_parties(response)
+            self._events += self._early.take(response, self._usage_of(response), now=now)
+
     def _take_refusal(self, response: Response, now: float) -> None:
-        status = response.status
+        status, invitation = response.status, self._invitation
         if status in (401, 407):
-            credentials = self._authentication.answer(self._invitation.request, response)
-            if isinstance(credentials, Unanswerable):
-                realm, text = credentials.realm, credentials.text
-                self._close(AuthenticationRefused(status, realm, text, response.reason))
-                return
-            if self._invitation.retry(credentials, now=now):
-                return
-        elif status < 400 and self._invitation.redirect(response, now=now):
+            answer = self._ground.authentication.answer(
+                invitation.request, response, preset=invitation.preset
+            )
+            if isinstance(answer, Unanswerable):
+                self._close(refused_credentials(response, answer))
+            elif not invitation.retry(answer, now=now):
+                self._close(rejected(response, authentication=self._ground.authentication))
+            self._begin_anew()
             return
-        self._close(Rejected(status, response.reason, cause_of(response)))
+        if status == 422 and self._timer.raised_by(response):
+            credentials = self._ground.authentication.known(invitation.request)
+            if invitation.change(self._timer.request_headers(), credentials, now=now):
+                self._begin_anew()
+                return
+        if status < 600 and (target := invitation.redirect(response, now=now)):
+            self._events.append(Redirected(status, str(target)))
+            self._begin_anew()
+            return
+        self._close(rejected(response, authentication=self._ground.authentication))
 
     def _take_success(self, response: Response, now: float) -> None:
         """Acknowledge a 2xx each time it comes (§13.2.2.4); the first dialog stands, forks are hung up."""
@@ -267,56 +332,77 @@ class OutboundCall:
         if tag in self._acks:
             self._layer.send_alone(self._acks[tag])
             return
-        usage = self._usages[tag] = self._acknowledge(response)
-        if self._closed or self._standing is not None:
-            usage.hang_up(now=now)
-            return
+        usage = self._usage_of(response)
+        usage.dialog.confirm(response)
+        usage.confirm(response)
+        surplus = self._closed or self._standing is not None
+        body, negotiated, problem = b"", None, ""
         try:
-            negotiated = usage.session.take_answer(response.body or self._early.answer_of(tag))
-        except NegotiationError as problem:
-            self._close(NegotiationFailed(str(problem)))
-            usage.hang_up(now=now)
+            body, negotiated = self._agree(usage.session, response)
+        except NegotiationError as error:
+            problem = str(error)
+        if (surplus or problem) and not self._invitation.request.body:
+            body = usage.session.decline(response.body)
+        self._acknowledge(usage, tag, body)
+        if surplus:
+            usage.hang_up(now=now, why=_ELSEWHERE if self._standing is not None else None)
             return
+        if negotiated is None:
+            self._close(NegotiationFailed(problem))
+            usage.hang_up(now=now, why=_NO_SESSION)
+            return
+        usage.timer.take_answer(response, now=now)
         self._standing = usage
+        self._name_parties(response)
         self._events.append(Answered(negotiated, response.status))
 
-    def _acknowledge(self, response: Response) -> InviteUsage:
-        """Make the dialog of a 2xx and send its ACK."""
+    def _agree(self, session: OfferAnswer, response: Response) -> tuple[bytes, Negotiated]:
+        """Settle the session of a 2xx: what the ACK is to carry, and what is agreed on."""
+        if not self._invitation.request.body:
+            return session.answer(response.body)
+        if not session.pending and session.agreed is not None:
+            return b"", session.agreed
+        return b"", session.take_answer(response.body or self._early.answer_of(response.to.tag or ""))
+
+    def _usage_of(self, response: Response) -> InviteUsage:
+        """The dialog of a response to our INVITE, made when the response is the first of it (§12.1.2)."""
+        tag = response.to.tag or ""
+        if tag not in self._usages:
+            # With forks, each of them answers the same offer.
+            session = OfferAnswer(self._offer)
+            if self._invitation.request.body:
+                session.offer()
+            dialog = Dialog.of_caller(self._invitation.request, response)
+            timer = copy.copy(self._timer)
+            self._usages[tag] = InviteUsage(dialog, self._ground, session=session, timer=timer)
+        return self._usages[tag]
+
+    def _begin_anew(self) -> None:
+        """Another INVITE went out: the early dialogs of the one before came to nothing."""
+        self._early.forget()
+        self._usages = {tag: usage for tag, usage in self._usages.items() if usage.confirmed}
+
+    def _acknowledge(self, usage: InviteUsage, tag: str, body: bytes) -> None:
         invite = self._invitation.request
-        dialog = Dialog.of_caller(invite, response)
-        ack = dialog.request(
+        ack = usage.dialog.request(
             "ACK",
-            via=self._reach.via(self._ids.branch(), towards=dialog.hop),
+            via=self._ground.reach.via(self._ground.ids.branch(), towards=usage.dialog.hop),
             cseq=invite.cseq.number,
-            headers=credentials_in(invite),
+            headers=[*credentials_in(invite), *([("Content-Type", SDP)] if body else [])],
+            body=body,
         )
-        self._acks[response.to.tag or ""] = ack
+        self._acks[tag] = ack
         self._layer.send_alone(ack)
-        return InviteUsage(
-            dialog,
-            self._layer,
-            session=self._session(),
-            reach=self._reach,
-            ids=self._ids,
-            authentication=self._authentication,
-            parties=("caller", "agent"),
-            timers=self._timers,
-        )
 
-    def _session(self) -> OfferAnswer:
-        """The session of one dialog: with forks, each of them answers the same offer."""
-        session = OfferAnswer(self._offer)
-        session.offer()
-        return session
+    def _name_parties(self, message: Message) -> None:
+        parties = parties_of(message)
+        if parties not in (NOBODY, self._parties):
+            self._parties = parties
+            self._events.append(PartiesNamed(parties))
 
-    def _ring_timeout(self) -> TimedOut:
-        waited = f"in {self._ring_timeout_s:g} s"
-        if self._invitation.heard:
-            return TimedOut("ringing", f"nobody answered {waited}, and the call was cancelled")
-        return TimedOut("no response", f"no response came {waited}; {_CHECK}")
-
-    def _reply(self, reply: replies.Reply, request: Request, now: float) -> None:
-        self._layer.respond(reply.to(request, tag=self._invitation.request.from_.tag), now=now)
+    @property
+    def _sent_credentials(self) -> bool:
+        return self._ground.authentication.used
 
     def _close(self, event: CallEvent) -> None:
         if not self._closed:

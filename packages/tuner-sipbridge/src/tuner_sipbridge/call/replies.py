@@ -9,8 +9,8 @@ from tuner_sipbridge.call.requests import ALLOW, PRODUCT, SDP
 from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.message import Request, Response, response_to
 
-_KNOWN_ELSEWHERE = frozenset({"MESSAGE", "REFER", "SUBSCRIBE", "PUBLISH", "REGISTER", "PRACK"})
-_CALL_BOUND = frozenset({"BYE", "CANCEL", "PRACK", "UPDATE"})
+_CALL_BOUND = frozenset({"BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER"})
+_KNOWN_ELSEWHERE = frozenset({"MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER"})
 _RETRY_SHORTLY = ("Retry-After", "2")
 
 
@@ -36,38 +36,64 @@ MALFORMED = Reply(400)
 TERMINATED = Reply(487)
 OK = Reply(200)
 TRY_LATER = Reply(500, (_RETRY_SHORTLY,))
+GLARE = Reply(491)
+DECLINED = Reply(603)
 
 
-def plain_reply(method: str) -> Reply:
-    """The answer within a dialog to a method that has no say in the session."""
+def plain_reply(method: str, supported: Sequence[str] = ()) -> Reply:
+    """The answer to a method that has no say in the session, within a dialog or outside."""
     if method == "OPTIONS":
-        return Reply(200, (ALLOW, ("Accept", SDP)))
-    if method == "INFO":
-        return OK
+        return Reply(200, capabilities(supported))
     if method == "NOTIFY":
         # Nothing was subscribed to, and no event package is known here (RFC 6665 §8.2.1).
-        return Reply(489)
+        return Reply(489, (("Allow-Events", "refer"),))
+    if method in ("PRACK", "BYE", "CANCEL"):
+        return NO_SUCH_CALL
     return Reply(405 if method in _KNOWN_ELSEWHERE else 501, (ALLOW,))
 
 
-def early_reply(method: str) -> Reply:
-    """The answer within an early dialog; a new offer waits until the first is answered (RFC 3311 §5.2)."""
+def capabilities(supported: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """What we can do, as an OPTIONS asks (RFC 3261 §11.2)."""
+    return (
+        ALLOW,
+        ("Accept", SDP),
+        ("Accept-Encoding", "identity"),
+        ("Allow-Events", "refer"),
+        ("Supported", ", ".join(supported)),
+    )
+
+
+def early_reply(method: str, supported: Sequence[str] = ()) -> Reply:
+    """The answer within an early dialog without a session (RFC 3311 §5.2): an offer waits for the first answer."""
     if method in ("UPDATE", "INVITE"):
         return TRY_LATER
-    return NO_SUCH_CALL if method == "BYE" else plain_reply(method)
+    return OK if method == "INFO" else plain_reply(method, supported)
 
 
-def stray_reply(request: Request) -> Reply | None:
-    """The answer to a request outside any call that is no new INVITE; None when it gets none, as ACK does."""
+def stray_reply(request: Request, supported: Sequence[str] = ()) -> Reply | None:
+    """The answer to a request outside any call that is no new INVITE; None when it gets none, as ACK does.
+
+    Args:
+        request: as it came.
+        supported: option tags that its Require may name.
+    """
     if request.method == "ACK":
         return None
     if request.to.tag is not None or request.method in _CALL_BOUND:
         return NO_SUCH_CALL
-    return objection_to(request) or plain_reply(request.method)
+    if request.method == "INVITE":
+        # Nobody here takes calls.
+        return Reply(405, (ALLOW,))
+    return objection_to(request, supported) or plain_reply(request.method, supported)
 
 
-def objection_to(request: Request) -> Reply | None:
-    """What stands against a request whatever its method (RFC 3261 §8.2.2, §8.2.3, §21.4.7), if anything."""
+def objection_to(request: Request, supported: Sequence[str] = ()) -> Reply | None:
+    """What stands against a request whatever its method (RFC 3261 §8.2.2, §8.2.3, §21.4.7), if anything.
+
+    Args:
+        request: as it came.
+        supported: option tags that its Require may name.
+    """
     if request.uri.scheme not in ("sip", "sips", "tel"):
         return Reply(416)
     try:
@@ -75,12 +101,12 @@ def objection_to(request: Request) -> Reply | None:
         accepted = request.headers.elements("Accept")
     except RemoteProtocolError:
         return MALFORMED
-    if required:
-        return Reply(420, (("Unsupported", ", ".join(required)),))
     if request.method == "INVITE" and accepted and not any(map(_is_sdp, accepted)):
         return Reply(406, (("Accept", SDP),))
+    if unknown := [tag for tag in required if tag.lower() not in supported]:
+        return Reply(420, (("Unsupported", ", ".join(unknown)),))
     encoding = (request.headers.get("Content-Encoding") or "identity").lower()
-    if request.method in ("INVITE", "UPDATE") and request.body:
+    if request.method in ("INVITE", "UPDATE", "PRACK") and request.body:
         if request.content_type != SDP or encoding != "identity":
             return Reply(415, (("Accept", SDP), ("Accept-Encoding", "identity")))
     return None

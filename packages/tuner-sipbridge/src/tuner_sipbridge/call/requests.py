@@ -16,7 +16,9 @@ PRODUCT = "tuner-sipbridge"
 """User-Agent and Server (RFC 3261 §20.41, §20.35)."""
 
 SDP = "application/sdp"
-ALLOWED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+ALLOWED_METHODS = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"),
+)
 ALLOW = ("Allow", ", ".join(ALLOWED_METHODS))
 
 _OURS = frozenset(
@@ -35,6 +37,10 @@ _OURS = frozenset(
         "authorization",
         "proxy-authorization",
         "allow",
+        "rack",
+        "rseq",
+        "session-expires",
+        "min-se",
     }
 )
 
@@ -146,8 +152,9 @@ def first_invite(
     body: bytes,
     headers: Sequence[tuple[str, str]],
     route: Sequence[Uri],
+    extensions: Sequence[tuple[str, str]] = (),
 ) -> Request:
-    """The INVITE that begins a call (RFC 3261 §8.1.1, §13.2.1)."""
+    """The INVITE that begins a call (RFC 3261 §8.1.1, §13.2.1); `body` is the offer, empty for a late one."""
     hop = hop_uri(target, [NameAddr(proxy) for proxy in route])
     fields = Headers([("Via", str(reach.via(branch, towards=hop)))])
     for proxy in route:
@@ -159,11 +166,12 @@ def first_invite(
     fields.add("CSeq", "1 INVITE")
     fields.add(*reach.contact)
     fields.add(*ALLOW)
-    for name, value in headers:
+    for name, value in [*extensions, *headers]:
         fields.add(name, value)
     if "User-Agent" not in fields:
         fields.add("User-Agent", PRODUCT)
-    fields.add("Content-Type", SDP)
+    if body:
+        fields.add("Content-Type", SDP)
     return Request("INVITE", target.as_request_uri(), fields, body)
 
 
@@ -174,6 +182,7 @@ def again(
     cseq: int,
     uri: Uri | None = None,
     credentials: Sequence[tuple[str, str]] | None = None,
+    changes: Sequence[tuple[str, str]] = (),
 ) -> Request:
     """The same request once more, in a new transaction (RFC 3261 §8.1.3.5): nothing else of it changes.
 
@@ -183,6 +192,7 @@ def again(
         cseq: the next number.
         uri: another Request-URI, after a redirection.
         credentials: all Authorization and Proxy-Authorization headers; None keeps those it has.
+        changes: headers in place of those it has: Session-Expires and Min-SE after a 422.
     """
     headers = request.headers.copy()
     headers.set("Via", str(via))
@@ -192,6 +202,8 @@ def again(
         headers.remove("Proxy-Authorization")
         for name, value in credentials:
             headers.add(name, value)
+    for name, value in changes:
+        headers.set(name, value)
     return Request(request.method, uri or request.uri, headers, request.body)
 
 

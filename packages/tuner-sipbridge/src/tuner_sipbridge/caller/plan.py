@@ -30,6 +30,7 @@ from pydantic_core import CoreSchema
 from tuner_sipbridge.caller.scenario import Scenario, Wait
 from tuner_sipbridge.caller.yaml_source import YamlSource, read_yaml
 from tuner_sipbridge.errors import FileError
+from tuner_sipbridge.sdp.crypto import SrtpPolicy
 
 Repeat = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -47,6 +48,9 @@ class Target(BaseModel):
     headers: Annotated[
         dict[str, str], Field(description="Headers to put on every INVITE, kept on the authenticated retry.")
     ] = {}
+    srtp: Annotated[
+        SrtpPolicy | None, Field(description="off, optional or required; the dialer's by default.")
+    ] = None
     ring_timeout_s: Annotated[Wait, Field(description="CANCEL after so long without an answer.")] = 30.0
 
     @model_validator(mode="after")

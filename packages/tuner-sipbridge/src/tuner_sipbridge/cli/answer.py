@@ -17,6 +17,7 @@ from tuner_sipbridge.agents.faults import Fault
 from tuner_sipbridge.agents.reference import load_agent
 from tuner_sipbridge.answerer import Answerer, Serve
 from tuner_sipbridge.cli.exits import errors_as_exit_codes
+from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.transport_options import (
     AnswerTransport,
     PublicAddress,
@@ -71,6 +72,8 @@ def answer(
     pick: Annotated[
         Pick, typer.Option(help="answer; busy: refuse with 486; ring: never pick up.")
     ] = Pick.answer,
+    srtp: Annotated[SrtpChoice, typer.Option(help=SRTP_HELP)] = SrtpChoice.off,
+    codec: Annotated[list[Codec] | None, typer.Option(help=CODEC_HELP)] = None,
     fault: Annotated[
         Fault | None, typer.Option(hidden=True, help="Break the agent's post, to see what Tuner makes of it.")
     ] = None,
@@ -96,6 +99,8 @@ def answer(
             username=username,
             password=password,
             pick=pick.value,
+            srtp=srtp.value,
+            codecs=spoken(codec),
         )
         asyncio.run(_answer(agent, fault, answerer))
 

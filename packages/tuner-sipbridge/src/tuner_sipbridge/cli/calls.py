@@ -23,6 +23,7 @@ from tuner_sipbridge.cli.location_options import (
     trunks_of,
 )
 from tuner_sipbridge.cli.options import Pcap
+from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
     DialTransport,
@@ -89,6 +90,11 @@ def dial(
     dns: NameServer = None,
     trunk: TrunkTexts = None,
     next_target_after: NextTargetAfter = DEFAULT_NEXT_TARGET_AFTER_S,
+    srtp: Annotated[SrtpChoice, typer.Option(help=SRTP_HELP)] = SrtpChoice.off,
+    codec: Annotated[list[Codec] | None, typer.Option(help=CODEC_HELP)] = None,
+    late_offer: Annotated[
+        bool, typer.Option(help="INVITE without SDP: the far end offers, our ACK answers.")
+    ] = False,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -113,6 +119,9 @@ def dial(
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,
+            srtp=srtp.value,
+            codecs=spoken(codec),
+            late_offer=late_offer,
         )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)

@@ -29,7 +29,9 @@ from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.resolver import Resolver, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import Address, local_address_towards
-from tuner_sipbridge.sdp.negotiation import make_offer
+from tuner_sipbridge.sdp.crypto import SrtpPolicy
+from tuner_sipbridge.sdp.negotiation import check_codecs, make_offer
+from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.routing import Transport, transport_of
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
@@ -106,6 +108,9 @@ class Dialer:
         engine: MediaEngine | None = None,
         speech: SpeechSource | None = None,
         timers: Timers = Timers(),
+        srtp: SrtpPolicy = "off",
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        late_offer: bool = False,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -129,7 +134,16 @@ class Dialer:
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
             timers: base values of RFC 3261 §17.
+            srtp: whether calls offer or demand SRTP; the keys stand in the SDP, so only TLS keeps them secret.
+            codecs: what is offered, best first.
+            late_offer: INVITE without SDP: the far end offers, our ACK answers.
+
+        Raises:
+            LocalProtocolError: a codec is not known.
         """
+        check_codecs(codecs)
+        self._srtp: SrtpPolicy = srtp
+        self._codecs, self._late_offer = tuple(codecs), late_offer
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
         self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
@@ -204,6 +218,7 @@ class Dialer:
             correlation_id=correlation_id,
             headers=headers,
             credentials=self._credentials,
+            srtp=self._srtp,
         )
         try:
             await call.answered()
@@ -231,6 +246,7 @@ class Dialer:
         headers: Mapping[str, str] | None = None,
         username: str | None = None,
         password: str | None = None,
+        srtp: SrtpPolicy | None = None,
         utterances: Mapping[int, Utterance] | None = None,
     ) -> CallRun:
         """Dial, play, hang up. A call that fails is a run with its outcome, never an exception.
@@ -245,6 +261,7 @@ class Dialer:
             headers: as for `dial`.
             username: for this call, in place of the dialer's.
             password: for this call.
+            srtp: for this call, in place of the dialer's.
             utterances: the scenario's speech from `render`; rendered now when not given.
 
         Raises:
@@ -261,6 +278,7 @@ class Dialer:
                 correlation_id=correlation,
                 headers=headers,
                 credentials=credentials,
+                srtp=srtp or self._srtp,
                 scenario=scenario.name,
                 agent=agent,
             )
@@ -286,6 +304,7 @@ class Dialer:
         correlation_id: str | None,
         headers: Mapping[str, str] | None,
         credentials: Credentials | None,
+        srtp: SrtpPolicy,
         scenario: str = "",
         agent: str = "",
     ) -> PlacedCall:
@@ -299,7 +318,7 @@ class Dialer:
         correlation = correlation_id or new_correlation_id()
         own = [("X-Correlation-Id", correlation), ("X-CID", call_id), *(headers or {}).items()]
         stream = await self._engine.open(host=driver.local[0])
-        offer = make_offer(host, stream.local[1], self._ids.session_id())
+        offer = self._offer(host, stream.local[1], srtp)
 
         def machine_for(way: Way, ring_timeout_s: float) -> OutboundCall:
             return OutboundCall(
@@ -316,6 +335,7 @@ class Dialer:
                 transport=way.hop.transport,
                 route=() if way.trunk is None else (way.trunk.with_params(lr=None),),
                 to=way.hop,
+                late_offer=self._late_offer,
             )
 
         call = PlacedCall(target=target, correlation_id=correlation, stream=stream)
@@ -326,6 +346,11 @@ class Dialer:
             await stream.close()
             raise
         return call
+
+    def _offer(self, host: str, port: int, srtp: SrtpPolicy) -> SessionDescription:
+        """All that we can do at a media port, as the far end sees it."""
+        keys = self._ids.srtp(srtp)
+        return make_offer(host, port, self._ids.session_id(), self._codecs, srtp=keys)
 
     async def _driver_towards(self, remote: Address) -> SipDriver:
         host = self._host or local_address_towards(remote)

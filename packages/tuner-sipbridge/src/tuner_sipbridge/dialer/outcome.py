@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.call import events as signalling
+from tuner_sipbridge.call.causes import Failure
 from tuner_sipbridge.errors import (
     AuthenticationFailed,
     CallError,
@@ -14,11 +15,20 @@ from tuner_sipbridge.errors import (
     CallUnreachable,
     NegotiationFailed,
 )
+from tuner_sipbridge.sip.reason import in_plain_words
 
 OutcomeClass: TypeAlias = Literal["success", "client_error", "upstream_error", "agent_error", "indeterminate"]
 
 _AGENT_STATUSES = frozenset({480, 486, 600, 603, 607, 608})
 """The called party itself is busy, away or unwilling (RFC 3261 §21.4.18, §21.4.24, §21.6)."""
+
+_AGENT_CAUSES = frozenset({17, 18, 19, 20, 21})
+"""Busy, not responding, not answering, absent, rejecting (ITU-T Q.850)."""
+
+_NETWORK_CAUSES = frozenset({3, 27, 34, 38, 41, 42, 44, 47, 102, 111, 127})
+"""No route, out of order, no circuit, a failure or congestion of the network, interworking (ITU-T Q.850)."""
+
+NO_FAILURE = Failure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +40,14 @@ class Outcome:
             codecs). `upstream_error`: the way to the agent is broken. `agent_error`: the agent was reached and
             did not do its part. `indeterminate`: our own side failed, nothing is known about the agent.
         detail: one sentence in plain words.
+        status: SIP status code of the refusal, 0 without one.
+        failure: Reason and Warning headers of the refusal, and who sent it.
     """
 
     kind: OutcomeClass
     detail: str
+    status: int = 0
+    failure: Failure = NO_FAILURE
 
     @property
     def passed(self) -> bool:
@@ -57,13 +71,13 @@ def outcome_of(closing: signalling.CallEvent | None, *, completed: bool, gave_up
         case signalling.Ended() if completed:
             return Outcome("success", "the scenario was played to its end")
         case signalling.Ended(by="agent", reason=reason):
-            because = f" ({reason})" if reason else ""
+            because = f" ({in_plain_words(reason)})" if reason else ""
             return Outcome("agent_error", f"the agent hung up before the scenario was over{because}")
         case signalling.Ended():
             return Outcome("indeterminate", "the call was ended from our side before the scenario was over")
-        case signalling.Rejected(status=status, text=text):
-            return Outcome(_class_of_status(status), text)
-        case signalling.AuthenticationRefused(text=text) | signalling.NegotiationFailed(text=text):
+        case signalling.Rejected() | signalling.AuthenticationRefused():
+            return _refused(closing)
+        case signalling.NegotiationFailed(text=text):
             return Outcome("client_error", text)
         case signalling.Unreachable(text=text):
             return Outcome("upstream_error", text)
@@ -99,7 +113,19 @@ def error_of(closing: signalling.CallEvent, *, sip_call_id: str) -> CallError:
             return CallError(words, sip_call_id=sip_call_id)
 
 
-def _class_of_status(status: int) -> OutcomeClass:
+def _refused(closing: signalling.Rejected | signalling.AuthenticationRefused) -> Outcome:
+    rejected = isinstance(closing, signalling.Rejected)
+    kind = _class_of(closing.status, closing.failure) if rejected else "client_error"
+    return Outcome(kind, closing.text, closing.status, closing.failure)
+
+
+def _class_of(status: int, failure: Failure) -> OutcomeClass:
+    """Class of a refusal. The cause of the telephone network, where it says more, goes before the status."""
+    if status in (*_AGENT_STATUSES, 503, 500, 480) and failure.q850 is not None:
+        if failure.q850 in _NETWORK_CAUSES:
+            return "upstream_error"
+        if failure.q850 in _AGENT_CAUSES:
+            return "agent_error"
     if status in _AGENT_STATUSES:
         return "agent_error"
     if 500 <= status < 600 or status == 408:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tuner_sipbridge.audio import g711
@@ -15,6 +15,7 @@ from tuner_sipbridge.caller import events as turns
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.failover import Failover, why_elsewhere
 from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
+from tuner_sipbridge.dialer.signalling_notes import is_closing, note
 from tuner_sipbridge.errors import CallError, MediaError
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
@@ -51,6 +52,7 @@ class PlacedCall:
         self._machine: OutboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
+        self._undecipherable = ""
         self._answered = asyncio.Event()
         self._over = asyncio.Event()
         self._goodbye = asyncio.Event()
@@ -125,9 +127,20 @@ class PlacedCall:
 
     def hang_up(self) -> None:
         """Send BYE, or CANCEL while it rings; nothing when the call is over."""
+        self._act(lambda machine, now: machine.hang_up(now=now))
+
+    def hold(self) -> None:
+        """Put the agent on hold."""
+        self._act(lambda machine, now: machine.hold(now=now))
+
+    def resume(self) -> None:
+        """End the hold."""
+        self._act(lambda machine, now: machine.resume(now=now))
+
+    def _act(self, step: Callable[[OutboundCall, float], None]) -> None:
         leg, machine = self._leg, self._machine
         if leg is not None and machine is not None and not self._over.is_set():
-            leg.act(lambda now: machine.hang_up(now=now))
+            leg.act(lambda now: step(machine, now))
 
     def say(self, order: turns.Say, utterance: Utterance) -> None:
         """Queue a step's utterance; its start and end are noted when its packets leave."""
@@ -167,6 +180,8 @@ class PlacedCall:
         """Class and plain words of how the call went; `completed`: every step of the scenario was played."""
         gave_up = self.trace.last("caller.gave_up")
         why = str(gave_up.fields["why"]) if gave_up is not None else ""
+        if self._undecipherable:
+            return Outcome("upstream_error", self._undecipherable)
         if self._media_error is not None:
             return Outcome("indeterminate", str(self._media_error))
         return outcome_of(self._closing, completed=completed, gave_up=why)
@@ -190,20 +205,25 @@ class PlacedCall:
 
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
         """Note what happened to the leg and let it take effect."""
+        if is_closing(event):
+            if self._goes_elsewhere(event, now):
+                return
+            event = event if self._failover is None else self._failover.told(event)
+        note(self.trace, event, at=now)
         match event:
-            case signalling.Ringing(status=status):
-                self.trace.note("call.ringing", at=now, status=status)
             case (
                 signalling.EarlyMedia(negotiated=negotiated) | signalling.Renegotiated(negotiated=negotiated)
             ):
                 self._spawn(self._start_media(negotiated))
-            case signalling.Answered(negotiated=negotiated, status=status):
-                self.trace.note("call.answered", at=now, status=status)
+            case signalling.Answered(negotiated=negotiated):
                 self._spawn(self._start_media(negotiated, answered=True))
-            case signalling.Incoming():
-                pass
+            case signalling.TransferRequested():
+                # A caller that is transferred stays where it is: the simulation is of this agent.
+                self._act(lambda machine, now: machine.report_transfer(603, now=now))
+            case _ if is_closing(event):
+                self._close_with(event)
             case _:
-                self._close_with(event, now)
+                pass
 
     def _goes_elsewhere(self, event: signalling.CallEvent, now: float) -> bool:
         """Try the next way when `event` says that the one in use failed."""
@@ -222,29 +242,10 @@ class PlacedCall:
         self._run(machine)
         return True
 
-    def _close_with(self, event: signalling.CallEvent, now: float) -> None:
-        if self._goes_elsewhere(event, now):
-            return
-        self._closing = event = event if self._failover is None else self._failover.told(event)
-        match event:
-            case signalling.Rejected(status=status, reason=reason):
-                self.trace.note("call.rejected", at=now, status=status, reason=reason)
-            case signalling.AuthenticationRefused(status=status, reason=reason):
-                self.trace.note("call.rejected", at=now, status=status, reason=reason)
-            case signalling.Cancelled(why=why):
-                self.trace.note("call.cancelled", at=now, why=why)
-            case signalling.TimedOut(stage=stage):
-                self.trace.note("call.timed_out", at=now, stage=stage)
-            case signalling.Unreachable(text=text):
-                self.trace.note("call.unreachable", at=now, why=text)
-            case signalling.NegotiationFailed(text=text):
-                self.trace.note("call.ended", at=now, by="network", reason=text)
-            case signalling.Ended(by=by, reason=reason):
-                self.trace.note("call.ended", at=now, by=by, reason=reason)
-                if by != "caller":
-                    self._goodbye.set()
-            case _:
-                pass
+    def _close_with(self, event: signalling.CallEvent) -> None:
+        self._closing = event
+        if isinstance(event, signalling.Ended) and event.by != "caller":
+            self._goodbye.set()
         self._over.set()
         self._answered.set()
         self.inputs.put_nowait(turns.RemoteHungUp())
@@ -258,8 +259,14 @@ class PlacedCall:
             return
         if self.trace.first("media.started") is None:
             local, remote = (f"{host}:{port}" for host, port in (self._stream.local, negotiated.remote))
+            suite = negotiated.srtp.suite if negotiated.srtp else ""
             self.trace.note(
-                "media.started", at=clock.now(), local=local, remote=remote, codec=parameters.codec
+                "media.started",
+                at=clock.now(),
+                local=local,
+                remote=remote,
+                codec=parameters.codec,
+                srtp=suite,
             )
         self.codec = parameters.codec
         if answered:
@@ -293,6 +300,13 @@ class PlacedCall:
                 self.trace.note("agent.digit", at=at, digit=digit)
             case media.DigitsSent(mark=mark):
                 self.inputs.put_nowait(turns.DigitsSent(_step_of(mark)))
+            case media.SrtpMismatch(at=at, packets=packets):
+                self.trace.note("media.srtp_mismatch", at=at, packets=packets)
+                self._undecipherable = (
+                    f"SRTP was agreed on, and none of the first {packets} packets could be authenticated: the far end"
+                    " protects them by another key than its SDP says, or not at all"
+                )
+                self._fail(MediaError(self._undecipherable))
             case media.StreamFailed(reason=reason):
                 self._fail(MediaError(reason))
 

@@ -136,6 +136,7 @@ def _statistics(log: StreamLog, packets: ReceivedPackets) -> MediaStatistics:
         duplicates=duplicates,
         reordered=sum(part.reordered for part in parts),
         discarded=log.discarded,
+        unauthenticated=log.unauthenticated,
         jitter_s=next((part.jitter_s for part in reversed(parts) if part.jitter_s is not None), None),
         jitter_max_s=max(
             (part.jitter_max_s for part in parts if part.jitter_max_s is not None), default=None

@@ -10,10 +10,11 @@ Times are Unix seconds. Audio is G.711 as it goes on the wire: one octet a sampl
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from tuner_sipbridge.media.recording import Recording
+from tuner_sipbridge.sdp.crypto import SrtpKeys
 
 Codec: TypeAlias = Literal["PCMU", "PCMA"]
 
@@ -35,6 +36,8 @@ class MediaParameters:
         payload_type: number of the codec in our packets.
         telephone_event: payload type of RFC 4733 events, None when the far end takes none.
         send: False when the far end wants to hear nothing (hold: `sendonly` or `inactive`): nothing is sent.
+        events_received: payload type of events in the far end's packets, where it is not `telephone_event`.
+        srtp: keys to protect our packets with and to open the far end's; None sends and takes plain RTP.
     """
 
     remote: tuple[str, int]
@@ -42,6 +45,8 @@ class MediaParameters:
     payload_type: int = 0
     telephone_event: int | None = None
     send: bool = True
+    events_received: int | None = None
+    srtp: SrtpKeys | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,21 @@ class DigitsSent:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpMismatch:
+    """Packets come, and not one passes the authentication of SRTP; told once for each key.
+
+    The far end protects with another key than its SDP says, or not at all.
+
+    Attributes:
+        at: when it was concluded.
+        packets: how many were refused until then.
+    """
+
+    at: float
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamFailed:
     """The stream cannot go on (the worker died); no event follows."""
 
@@ -126,6 +146,7 @@ MediaEvent: TypeAlias = (
     | PlayoutEnded
     | DigitReceived
     | DigitsSent
+    | SrtpMismatch
     | StreamFailed
 )
 
@@ -141,7 +162,8 @@ class MediaStatistics:
         lost: expected less received, never below 0.
         duplicates: packets received more than once.
         reordered: packets that came after one with a higher sequence number.
-        discarded: datagrams that were not RTP of this stream.
+        discarded: datagrams that were not RTP of this stream; RTCP is not counted.
+        unauthenticated: those of them that SRTP refused: tampered with, replayed, or protected by another key.
         jitter_s: interarrival jitter at the end of the call (RFC 3550 §6.4.1).
         jitter_max_s: the highest it was.
         longest_gap_s: longest time between two arrivals.
@@ -159,6 +181,7 @@ class MediaStatistics:
     duplicates: int = 0
     reordered: int = 0
     discarded: int = 0
+    unauthenticated: int = 0
     jitter_s: float | None = None
     jitter_max_s: float | None = None
     longest_gap_s: float | None = None

@@ -157,6 +157,7 @@ class StreamLog:
         source: address the packets came from last.
         remote: address of the SDP.
         send_late_s: median, 99th percentile and maximum of how late packets left.
+        unauthenticated: those of the discarded that SRTP refused.
     """
 
     codec: Codec | None
@@ -170,6 +171,7 @@ class StreamLog:
     source: tuple[str, int] | None
     remote: tuple[str, int] | None
     send_late_s: tuple[float, float, float] | None
+    unauthenticated: int = 0
 
     @classmethod
     def empty(cls) -> StreamLog:

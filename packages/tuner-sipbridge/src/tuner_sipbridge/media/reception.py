@@ -10,7 +10,7 @@ from tuner_sipbridge.media.latch import Source, SourceLatch
 from tuner_sipbridge.media.packet_log import OVERHEAD, PREFIX_SIZE
 from tuner_sipbridge.rtp.dtmf import EventReceiver
 from tuner_sipbridge.rtp.jitter_buffer import JitterBuffer
-from tuner_sipbridge.rtp.packet import HEADER_SIZE, RtpHeader, parse_header
+from tuner_sipbridge.rtp.packet import HEADER_SIZE, RtpHeader, is_rtcp, parse_header
 
 _COMFORT_NOISE = 13
 """Payload type of RFC 3389."""
@@ -45,7 +45,7 @@ class Reception:
         simple_log: the log, when all there is to do with a packet is to append it; otherwise None.
         buffer: jitter buffer of a live stream.
         source: address latched onto; packets from elsewhere need `admit`.
-        discarded: datagrams that were not RTP of this stream.
+        discarded: datagrams that were not RTP of this stream; RTCP, which an agent may send to the same port, is none.
     """
 
     __slots__ = (
@@ -103,9 +103,9 @@ class Reception:
         datagram = record[PREFIX_SIZE : PREFIX_SIZE + size]
         header = parse_header(datagram)
         if header is None or not self._knows(header.payload_type):
-            self.discarded += 1
+            self.discarded += not is_rtcp(datagram)
             return None
-        is_event = header.payload_type == self.parameters.telephone_event
+        is_event = header.payload_type in self._events
         if is_event and source == self.source and header.ssrc != self.ssrc:
             return Admitted(0, self._receive_event(header, datagram, at))
         first = self._listen(header, source, at, last_at)
@@ -117,8 +117,13 @@ class Reception:
         return Admitted(self._make_plain(record, datagram, header), first)
 
     def _knows(self, payload_type: int) -> bool:
-        agreed = (self.parameters.payload_type, self.parameters.telephone_event, _COMFORT_NOISE)
-        return payload_type in agreed or payload_type in _LAWS
+        agreed = (self.parameters.payload_type, _COMFORT_NOISE)
+        return payload_type in agreed or payload_type in self._events or payload_type in _LAWS
+
+    @property
+    def _events(self) -> tuple[int | None, int | None]:
+        """Numbers of telephone-events: the one we described, and the far end's own, which some use for both ways."""
+        return self.parameters.events_received, self.parameters.telephone_event
 
     def _listen(self, header: RtpHeader, source: Source, at: float, last_at: float) -> tuple[MediaEvent, ...]:
         verdict = self._latch.judge(

@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tuner_sipbridge.call.events import CallEvent
+from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
+from tuner_sipbridge.call.replies import stray_reply
 from tuner_sipbridge.errors import ProtocolError
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connection import StreamLimits
@@ -19,7 +21,7 @@ from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP, Resolve, Transports
 from tuner_sipbridge.net.udp import resolve
-from tuner_sipbridge.sip.message import Message, Request, Response, response_to
+from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
 
 logger = logging.getLogger("tuner_sipbridge.net")
@@ -122,7 +124,7 @@ class SipDriver:
         """Prepare.
 
         Args:
-            on_stray_request: takes requests of unknown Call-IDs; by default they get 481 (RFC 3261 §12.2.2).
+            on_stray_request: takes requests of unknown Call-IDs; by default `replies.stray_reply` answers.
             tls: certificates, and whom to trust.
             public_address: what a NAT shows for this machine.
             limits: bounds on connections.
@@ -227,5 +229,6 @@ class SipDriver:
             leg.unreachable(hop, why, again=again)
 
     def _refuse_stray(self, request: Request, source: Hop) -> None:
-        if request.method != "ACK":
-            self.reply(request, response_to(request, 481, to_tag=RandomIds().tag()), source)
+        answer = stray_reply(request, DEFAULT_EXTENSIONS.supported)
+        if answer is not None:
+            self.reply(request, answer.to(request, tag=RandomIds().tag()), source)

@@ -6,6 +6,8 @@ import secrets
 import string
 import uuid
 
+from tuner_sipbridge.sdp.crypto import KEY_OCTETS, PLAIN, Crypto, Srtp, SrtpPolicy
+
 _BASE62 = string.digits + string.ascii_letters
 _MAGIC_COOKIE = "z9hG4bK"
 
@@ -35,9 +37,22 @@ class RandomIds:
         """A client nonce for digest credentials (RFC 7616 §3.4)."""
         return secrets.token_hex(8)
 
+    def srtp(self, policy: SrtpPolicy) -> Srtp:
+        """Fresh SRTP master keys and salts for one call, one for each suite (RFC 4568 §6.1); none with `off`."""
+        if policy == "off":
+            return PLAIN
+        suites = enumerate(KEY_OCTETS.items(), start=1)
+        return Srtp(
+            policy, tuple(Crypto(tag, suite, secrets.token_bytes(size)) for tag, (suite, size) in suites)
+        )
+
     def session_id(self) -> int:
         """A session id for the SDP origin line (RFC 8866 §5.2), below 2**53."""
         return secrets.randbits(53)
+
+    def share(self) -> float:
+        """A number from 0 up to 1."""
+        return secrets.randbits(53) / 2**53
 
 
 def new_sip_call_id() -> str:

@@ -11,7 +11,8 @@ import resource
 import select
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from tuner_sipbridge.errors import MediaError
 
@@ -21,6 +22,11 @@ _RESERVED_DESCRIPTORS = 32
 """What a worker needs beside its media sockets: the interpreter's own files, the poller, the link."""
 _EXPEDITED_FORWARDING = 46 << 2
 _EPHEMERAL_TRIES = 16
+
+ReceiveInto: TypeAlias = Callable[
+    [tuple[memoryview], int], tuple[int, Sequence[tuple[int, int, bytes]], int, Any]
+]
+"""A socket's `recvmsg_into`."""
 
 KERNEL_TIMESTAMPS = sys.platform == "linux" and sys.maxsize > 1 << 32
 """Whether packets carry the kernel's arrival time; elsewhere it is the time at which they were read."""

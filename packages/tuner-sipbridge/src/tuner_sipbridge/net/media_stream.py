@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import secrets
 import socket
 from collections import deque
@@ -19,12 +20,15 @@ from tuner_sipbridge.media.engine import (
     MediaParameters,
     MediaResult,
     MediaStatistics,
+    SrtpMismatch,
     StreamFailed,
 )
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.media_channel import Channel
 from tuner_sipbridge.net.media_process import WorkerProcess
 from tuner_sipbridge.rtp.dtmf import DIGITS
+
+logger = logging.getLogger("tuner_sipbridge.media")
 
 _FRAMES_MAX = 500
 """Ten seconds of audio that a live stream's reader may be behind before the oldest is dropped."""
@@ -154,6 +158,8 @@ class PyMediaStream:
         """The worker says something about this stream."""
         match report:
             case messages.Happened():
+                if isinstance(report.event, SrtpMismatch):
+                    logger.warning("%d packets came and SRTP refused them all", report.event.packets)
                 self._events.put(report.event)
             case messages.Opened():
                 self._local = report.local
@@ -225,6 +231,8 @@ class PyMediaStream:
         except ValueError:
             pass
         else:
+            if address.is_unspecified:
+                return ("0.0.0.0" if ours.version == 4 else "::"), port
             if address.version != ours.version:
                 raise MediaError(f"no media from {ours} to {address}: one is IPv4, the other IPv6")
             return str(address), port

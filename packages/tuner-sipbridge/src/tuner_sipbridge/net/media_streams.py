@@ -7,27 +7,22 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media import messages
-from tuner_sipbridge.media.engine import SAMPLE_RATE, Codec, MediaEvent, MediaParameters
+from tuner_sipbridge.media.engine import SAMPLE_RATE, Codec, MediaEvent, MediaParameters, SrtpMismatch
 from tuner_sipbridge.media.grid import Grid
 from tuner_sipbridge.media.playout import PlayoutQueue
 from tuner_sipbridge.media.reception import Reception
 from tuner_sipbridge.media.reception_table import ReceptionTable
 from tuner_sipbridge.media.slots import TransmitSlot
 from tuner_sipbridge.media.transmission import Transmission
-from tuner_sipbridge.net.media_sockets import Poller, PortCandidates, open_media_socket
+from tuner_sipbridge.net.media_sockets import Poller, PortCandidates, ReceiveInto, open_media_socket
+from tuner_sipbridge.net.media_srtp import SrtpSocket
 
 logger = logging.getLogger("tuner_sipbridge.media")
 
 _PIECE = 1 << 16
-
-ReceiveInto: TypeAlias = Callable[
-    [tuple[memoryview], int], tuple[int, Sequence[tuple[int, int, bytes]], int, Any]
-]
-"""A socket's `recvmsg_into`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +44,7 @@ class _Stream:
     opened: messages.Open
     media: socket.socket
     queue: PlayoutQueue
+    srtp: SrtpSocket | None = None
     running: _Running | None = None
 
 
@@ -157,14 +153,29 @@ class StreamTable:
 
     def _start(self, stream: _Stream, parameters: MediaParameters) -> None:
         running = stream.running
+        self._secure(stream, parameters)
+        way = stream.media if parameters.srtp is None or stream.srtp is None else stream.srtp
         if running is None:
-            stream.running = self._begin(stream, parameters)
+            running = stream.running = self._begin(stream, parameters)
         else:
             running.codecs[parameters.payload_type] = parameters.codec
             running.transmission.change(parameters)
             running.slot.refresh(running.transmission)
             self.reception.change(running.reception, parameters)
+        running.transmission.send = way.sendto
+        self.receivers[stream.media.fileno()] = (way.recvmsg_into, running.reception)
         self.reports.append(messages.Started(stream.opened.stream))
+
+    def _secure(self, stream: _Stream, parameters: MediaParameters) -> None:
+        """Take over keys of SRTP; a stream that goes on in the clear keeps what it had counted."""
+        if parameters.srtp is None:
+            return
+        if stream.srtp is None:
+            number = stream.opened.stream
+            stream.srtp = SrtpSocket(
+                stream.media, lambda packets: self.tell(number, (SrtpMismatch(self._now(), packets),))
+            )
+        stream.srtp.change(parameters.srtp)
 
     def _begin(self, stream: _Stream, parameters: MediaParameters) -> _Running:
         opened = stream.opened
@@ -181,7 +192,6 @@ class StreamTable:
         self.slots[index].add(
             transmission, ssrc=opened.ssrc, sequence=opened.sequence, timestamp=opened.timestamp
         )
-        self.receivers[stream.media.fileno()] = (stream.media.recvmsg_into, reception)
         self._poller.add(stream.media.fileno())
         return _Running(
             slot=self.slots[index],
@@ -201,7 +211,7 @@ class StreamTable:
         else:
             played = running.transmission.played()
             until = played[-1][0] + len(played[-1][2]) if played else 0
-            log = self._log(running, until)
+            log = self._log(stream, running, until)
             self.closing.append(_pieces(number, log, running.reception.log, played))
         self._give_up(number)
 
@@ -217,7 +227,7 @@ class StreamTable:
             self.reception.remove(stream.running.reception)
         stream.media.close()
 
-    def _log(self, running: _Running, samples_min: int) -> messages.StreamLog:
+    def _log(self, stream: _Stream, running: _Running, samples_min: int) -> messages.StreamLog:
         """What is kept of a stream, apart from its audio."""
         sent, late = running.slot.account(running.transmission)
         source, remote = running.reception.source, running.transmission.parameters.remote
@@ -231,6 +241,7 @@ class StreamTable:
             played=[],
             received=b"",
             discarded=running.reception.discarded,
+            unauthenticated=0 if stream.srtp is None else stream.srtp.refused,
             source=None if source is None else (str(source[0]), int(source[1])),
             remote=remote,
             send_late_s=late,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from tuner_sipbridge.media.engine import MediaParameters
-from tuner_sipbridge.sdp.negotiation import Negotiated
+from tuner_sipbridge.sdp.negotiation import Negotiated, is_nowhere
 
 
 def parameters_of(negotiated: Negotiated) -> MediaParameters:
     """The media parameters of a negotiated session."""
+    host, port = negotiated.remote
     return MediaParameters(
-        remote=negotiated.remote,
+        remote=("0.0.0.0", port) if is_nowhere(host) else (host, port),
         codec="PCMA" if negotiated.codec == "PCMA" else "PCMU",
         payload_type=negotiated.payload_type,
         telephone_event=negotiated.telephone_event,
         send=negotiated.send,
+        events_received=negotiated.events_received,
+        srtp=negotiated.srtp,
     )

@@ -60,10 +60,31 @@ def _rung(event: TraceEvent, after_s: float, seen: set[str]) -> Rung | None:
             return Rung("note", after_s, "timed out", str(fields.get("stage", "")), tone="failure")
         case "call.unreachable":
             return Rung("note", after_s, "unreachable", str(fields.get("why", "")), tone="failure")
+        case "call.renegotiated":
+            return Rung("note", after_s, "session changed", _flow_of(event))
+        case "call.change_refused":
+            return Rung("note", after_s, "change refused", str(fields.get("why", "")), tone="failure")
+        case "call.redirected":
+            return Rung("note", after_s, "redirected", str(fields.get("target", "")))
+        case "call.transfer_requested":
+            return Rung("note", after_s, "transfer asked for", str(fields.get("target", "")))
+        case "call.transfer_progress":
+            about = f"{fields.get('status', '')} {fields.get('text', '')}".strip()
+            return Rung("note", after_s, "transfer", about)
         case "caller.gave_up":
             return Rung("note", after_s, "the caller gave up", str(fields.get("why", "")), tone="failure")
         case _:
             return None
+
+
+def _flow_of(event: TraceEvent) -> str:
+    """Who may speak after a change of the session."""
+    send, receive = bool(event.fields.get("send")), bool(event.fields.get("receive"))
+    if send and receive:
+        return "both may speak"
+    if not send and not receive:
+        return "nobody may speak"
+    return "only the caller may speak" if send else "only the agent may speak: the caller is on hold"
 
 
 def _message(event: TraceEvent, after_s: float, seen: set[str]) -> Rung:

@@ -41,6 +41,11 @@ class RtpHeader:
         return _FIXED.pack(0x80, second, self.sequence, self.timestamp, self.ssrc)
 
 
+def is_rtcp(datagram: bytes | memoryview) -> bool:
+    """Whether a datagram on an RTP port is RTCP (RFC 5761 §4)."""
+    return len(datagram) >= 8 and datagram[0] >> 6 == 2 and datagram[1] in _RTCP_TYPES
+
+
 def parse_header(datagram: bytes | memoryview) -> RtpHeader | None:
     """Read the header of one datagram.
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner_sipbridge.errors import LocalProtocolError, NegotiationFailed
-from tuner_sipbridge.sdp.session import Direction, Line, MediaDescription, RtpMap, SessionDescription
+from tuner_sipbridge.sdp import crypto
+from tuner_sipbridge.sdp.crypto import PLAIN, Srtp, SrtpKeys
+from tuner_sipbridge.sdp.describe import DEFAULT_PTIME_MS, audio_stream, refused, session_of
+from tuner_sipbridge.sdp.session import Direction, MediaDescription, RtpMap, SessionDescription
 
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
 """Codecs spoken here, with their static payload types (RFC 3551 §6)."""
 
 CLOCK_RATE = 8000
-DEFAULT_PTIME_MS = 20
-_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
-_REVERSED: dict[Direction, Direction] = {
-    "sendrecv": "sendrecv",
-    "sendonly": "recvonly",
-    "recvonly": "sendonly",
-    "inactive": "inactive",
-}
+EVENTS = "telephone-event"
+_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"})
+_HOST_NAME = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,17 @@ class Negotiated:
     """What offer and answer agreed on, seen from our side.
 
     Attributes:
-        remote: IP address and port that our packets go to.
+        remote: host and port that our packets go to; the host is an IP address or, rarely, a name.
         codec: `"PCMU"` or `"PCMA"`.
         payload_type: number of the codec in our packets.
         telephone_event: number of telephone-events in our packets, None when the far end takes none.
         send: whether the far end wants to hear us; False while it holds the call.
         receive: whether the far end means to send.
         ptime_ms: length of packet the far end would like to get.
+        events_received: number of telephone-events in the far end's packets, which is the one we described.
+        rtcp: host and port that RTCP of ours would go to.
+        rtcp_mux: whether RTP and RTCP share one port (RFC 5761).
+        srtp: the keys, None for packets in the clear.
     """
 
     remote: tuple[str, int]
@@ -44,6 +47,10 @@ class Negotiated:
     send: bool
     receive: bool
     ptime_ms: int
+    events_received: int | None = None
+    rtcp: tuple[str, int] | None = None
+    rtcp_mux: bool = False
+    srtp: SrtpKeys | None = None
 
 
 def make_offer(
@@ -55,6 +62,7 @@ def make_offer(
     *,
     version: int = 1,
     direction: Direction = "sendrecv",
+    srtp: Srtp = PLAIN,
 ) -> SessionDescription:
     """Describe our audio stream as an offer.
 
@@ -66,19 +74,36 @@ def make_offer(
         dtmf: payload type for telephone-events, None for no events.
         version: version of the description, one higher in each new offer of a session that differs.
         direction: what we mean to do.
+        srtp: what to offer of SRTP: keys under RTP/AVP when it is optional, RTP/SAVP when it is required.
 
     Raises:
-        LocalProtocolError: a codec is not known, or address, port or payload type is none.
+        LocalProtocolError: a codec is not known, address, port or payload type is none, or SRTP has no keys.
+    """
+    check_codecs(codecs)
+    if dtmf is not None and not 96 <= dtmf <= 127:
+        raise LocalProtocolError(f"payload type {dtmf} for telephone-events is not from 96 to 127")
+    if srtp.policy != "off" and not srtp.ours:
+        raise LocalProtocolError("SRTP is to be offered, and there is no key for it")
+    maps = [RtpMap(PAYLOAD_TYPES[codec], codec, CLOCK_RATE) for codec in dict.fromkeys(codecs)]
+    if dtmf is not None:
+        maps.append(RtpMap(dtmf, EVENTS, CLOCK_RATE))
+    profile = "RTP/SAVP" if srtp.policy == "required" else "RTP/AVP"
+    keys = [] if srtp.policy == "off" else crypto.lines_of(srtp.ours)
+    stream = audio_stream(port, profile, maps, direction, crypto=keys)
+    return session_of(address, session_id, version, (stream,))
+
+
+def check_codecs(codecs: Sequence[str]) -> None:
+    """Refuse a list of codecs that nobody could speak here.
+
+    Raises:
+        LocalProtocolError: it is empty, or names a codec that is not in `PAYLOAD_TYPES`.
     """
     unknown = [codec for codec in codecs if codec not in PAYLOAD_TYPES]
     if unknown or not codecs:
-        raise LocalProtocolError(f"no such codec: {', '.join(unknown) or 'none given'}")
-    if dtmf is not None and not 96 <= dtmf <= 127:
-        raise LocalProtocolError(f"payload type {dtmf} for telephone-events is not from 96 to 127")
-    maps = [RtpMap(PAYLOAD_TYPES[codec], codec, CLOCK_RATE) for codec in dict.fromkeys(codecs)]
-    if dtmf is not None:
-        maps.append(RtpMap(dtmf, "telephone-event", CLOCK_RATE))
-    return _describe(address, session_id, version, ("0 0",), (_audio(port, "RTP/AVP", maps, direction),))
+        raise LocalProtocolError(
+            f"no such codec: {', '.join(unknown) or 'none given'} (known: {', '.join(PAYLOAD_TYPES)})"
+        )
 
 
 def answer(
@@ -89,11 +114,13 @@ def answer(
     codecs: Sequence[str] = ("PCMU", "PCMA"),
     *,
     version: int = 1,
+    direction: Direction = "sendrecv",
+    srtp: Srtp = PLAIN,
 ) -> tuple[SessionDescription, Negotiated]:
-    """Answer an offer: the first audio stream with a codec of ours is taken, all others are refused.
+    """Answer an offer: one audio stream with a codec of ours is taken, all others are refused in their places.
 
-    Of the codecs in common the offerer's first is chosen, and it alone is answered: both ends then know what they
-    will get (RFC 3264 §6.1).
+    The first such stream is taken, one with SRTP before one without when we have keys. Of the codecs in common the
+    offerer's first is chosen, and it alone is answered: both ends then know what they will get (RFC 3264 §6.1).
 
     Args:
         offer: the far end's description.
@@ -102,6 +129,8 @@ def answer(
         session_id: unique to the session; the same in every description we give in a dialog.
         codecs: names of what we speak.
         version: version of our description, one higher than in our last one of this dialog when this differs.
+        direction: what we would do if the far end let us: `sendonly` or `inactive` while we hold the call.
+        srtp: our policy and keys.
 
     Returns:
         The answer, and what it settles.
@@ -112,21 +141,30 @@ def answer(
     """
     wanted = {(codec.upper(), CLOCK_RATE, 1) for codec in codecs}
     refusals: list[str] = []
-    for place, media in enumerate(offer.media):
+    for place in _in_order(offer, srtp):
+        media = offer.media[place]
         try:
             codec = _choose(media, wanted)
+            key, keys = crypto.choose(media, srtp)
             remote = _remote_of(offer, media)
         except NegotiationFailed as error:
             refusals.append(str(error))
             continue
-        events = _telephone_event(media)
-        direction = _REVERSED[offer.direction_of(media)]
-        maps = [codec] if events is None else [codec, events]
-        streams = [_refused(other) for other in offer.media]
-        streams[place] = _audio(port, media.protocol, maps, direction)
+        events = _telephone_event(media, codec.clock_rate)
+        ours = _answering(_meant(offer, media), direction)
+        streams = [refused(other) for other in offer.media]
+        streams[place] = audio_stream(
+            port,
+            media.protocol,
+            [codec] if events is None else [codec, events],
+            ours,
+            crypto=[key.line] if key else (),
+            rtcp_mux=media.rtcp_mux,
+        )
         times = tuple(value for letter, value in offer.lines if letter == "t") or ("0 0",)
-        description = _describe(address, session_id, version, times, tuple(streams))
-        return description, _settle(offer, media, codec, events, remote, ours=direction)
+        description = session_of(address, session_id, version, streams, times=times)
+        agreed = _settle(offer, media, codec, remote, ours=ours, events=(events, events), srtp=keys)
+        return description, agreed
     raise NegotiationFailed("; ".join(refusals) or "the offer has no media stream")
 
 
@@ -134,46 +172,115 @@ def accept_answer(offer: SessionDescription, answer: SessionDescription) -> Nego
     """What the far end's answer to our offer settles.
 
     Args:
-        offer: our offer, as `make_offer` made it.
+        offer: our offer, as `make_offer` made it, or one of it with further streams that are refused.
         answer: the far end's description, in a 2xx, a reliable or early provisional response, or an ACK.
 
     Raises:
-        NegotiationFailed: the stream is refused, or the answer has no codec of the offer or no address.
+        NegotiationFailed: the stream is refused, or the answer has no codec, no key or no address that fits.
     """
-    place, ours = next(
-        ((place, media) for place, media in enumerate(offer.media) if media.media == "audio"), (0, None)
-    )
-    if ours is None:
-        raise NegotiationFailed("our offer has no audio stream")
+    place = place_of_audio(offer)
+    ours = offer.media[place]
     if len(answer.media) <= place:
         raise NegotiationFailed("the answer leaves out the audio stream that was offered")
     media = answer.media[place]
-    codec = _choose(media, {one.key for one in ours.codecs if one.encoding != "telephone-event"})
+    codec = _choose(media, {one.key for one in ours.codecs if one.encoding.lower() != EVENTS})
+    keys = crypto.settle(ours, media)
     remote = _remote_of(answer, media)
-    events = _telephone_event(media) if _telephone_event(ours) else None
-    return _settle(answer, media, codec, events, remote, ours=offer.direction_of(ours))
+    offered = _telephone_event(ours, codec.clock_rate)
+    events = _telephone_event(media, codec.clock_rate) if offered else None
+    return _settle(
+        answer,
+        media,
+        codec,
+        remote,
+        ours=offer.direction_of(ours),
+        events=(events, offered if events else None),
+        srtp=keys,
+    )
+
+
+def place_of_audio(description: SessionDescription) -> int:
+    """Where in a description of ours its audio stream is: the one that is not refused.
+
+    Raises:
+        NegotiationFailed: there is none.
+    """
+    places = [place for place, media in enumerate(description.media) if media.media == "audio" and media.port]
+    if not places:
+        raise NegotiationFailed("our own description has no audio stream")
+    return places[0]
+
+
+def sends(direction: Direction) -> bool:
+    """Whether who describes this direction means to send."""
+    return direction in ("sendrecv", "sendonly")
+
+
+def receives(direction: Direction) -> bool:
+    """Whether who describes this direction wants to be sent something."""
+    return direction in ("sendrecv", "recvonly")
+
+
+def is_nowhere(host: str) -> bool:
+    """Whether a media address is none: zeros, as RFC 2543 held a call (RFC 3264 §8.4), or a name under `.invalid`.
+
+    The name is what third-party call control writes where IPv6 has no such zeros (RFC 3725 §5).
+    """
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host.rstrip(".").lower().rpartition(".")[2] == "invalid"
+
+
+def _in_order(offer: SessionDescription, srtp: Srtp) -> list[int]:
+    """The places of the offer's streams in the order in which they are tried."""
+    places = list(range(len(offer.media)))
+    if srtp.policy != "off":
+        places.sort(key=lambda place: not crypto.is_secure(offer.media[place]))
+    return places
+
+
+def _meant(offer: SessionDescription, media: MediaDescription) -> Direction:
+    """What the far end would do with a stream: nothing is to be sent to an address that is none."""
+    direction = offer.direction_of(media)
+    if is_nowhere(offer.address_of(media) or ""):
+        return "sendonly" if sends(direction) else "inactive"
+    return direction
+
+
+def _answering(theirs: Direction, wish: Direction) -> Direction:
+    """The direction of an answer: each way runs only when both ends want it (RFC 3264 §6.1)."""
+    receiving = receives(wish) and sends(theirs)
+    if sends(wish) and receives(theirs):
+        return "sendrecv" if receiving else "sendonly"
+    return "recvonly" if receiving else "inactive"
 
 
 def _settle(
     theirs: SessionDescription,
     media: MediaDescription,
     codec: RtpMap,
-    events: RtpMap | None,
     remote: tuple[str, int],
     *,
     ours: Direction,
+    events: tuple[RtpMap | None, RtpMap | None],
+    srtp: SrtpKeys | None,
 ) -> Negotiated:
     direction = theirs.direction_of(media)
-    # An address of zeros is how RFC 2543 held a call; some still do (RFC 3264 §8.4).
-    silenced = ipaddress.ip_address(remote[0]).is_unspecified
+    sent, received = events
+    port, host = media.rtcp or (media.port + 1, None)
     return Negotiated(
         remote=remote,
         codec=codec.encoding.upper(),
         payload_type=codec.payload_type,
-        telephone_event=events.payload_type if events else None,
-        send=ours in ("sendrecv", "sendonly") and direction in ("sendrecv", "recvonly") and not silenced,
-        receive=ours in ("sendrecv", "recvonly") and direction in ("sendrecv", "sendonly"),
+        telephone_event=sent.payload_type if sent else None,
+        send=sends(ours) and receives(direction) and not is_nowhere(remote[0]),
+        receive=receives(ours) and sends(direction),
         ptime_ms=media.ptime_ms or DEFAULT_PTIME_MS,
+        events_received=received.payload_type if received else None,
+        rtcp=remote if media.rtcp_mux else (host or remote[0], port),
+        rtcp_mux=media.rtcp_mux,
+        srtp=srtp,
     )
 
 
@@ -183,8 +290,14 @@ def _choose(media: MediaDescription, wanted: set[tuple[str, int, int]]) -> RtpMa
     if media.port == 0:
         raise NegotiationFailed("the far end refuses the audio stream (its port is 0)")
     if media.protocol.upper() not in _PROFILES:
-        secure = ": it wants SRTP, which is not spoken here" if "SAVP" in media.protocol.upper() else ""
+        secure = (
+            ": it wants SRTP by DTLS, which is not spoken here" if "TLS" in media.protocol.upper() else ""
+        )
         raise NegotiationFailed(f"the far end's audio stream is {media.protocol}, not RTP/AVP{secure}")
+    if (media.maxptime_ms or DEFAULT_PTIME_MS) < DEFAULT_PTIME_MS:
+        raise NegotiationFailed(
+            f"the far end takes packets of at most {media.maxptime_ms} ms; ours are of {DEFAULT_PTIME_MS} ms"
+        )
     for codec in media.codecs:
         if codec.key in wanted:
             return codec
@@ -198,42 +311,19 @@ def _remote_of(description: SessionDescription, media: MediaDescription) -> tupl
     if address is None:
         raise NegotiationFailed("the far end's description has no address (no c= line)")
     try:
-        ipaddress.ip_address(address)
+        multicast = ipaddress.ip_address(address).is_multicast
     except ValueError:
-        raise NegotiationFailed(f'the far end\'s media address "{address}" is no IP address') from None
+        # RFC 8866 §5.7 allows a name; who opens the socket looks it up.
+        if not _HOST_NAME.fullmatch(address):
+            raise NegotiationFailed(
+                f'the far end\'s media address "{address}" is neither an IP address nor a host name'
+            ) from None
+        return address, media.port
+    if multicast:
+        raise NegotiationFailed(f"the far end's media address {address} is a multicast group")
     return address, media.port
 
 
-def _telephone_event(media: MediaDescription) -> RtpMap | None:
-    # Agents with Opus offer events at 48000 Hz too; those of G.711 have its clock (RFC 4733 §2.1).
-    return next((one for one in media.codecs if one.key == ("TELEPHONE-EVENT", CLOCK_RATE, 1)), None)
-
-
-def _refused(media: MediaDescription) -> MediaDescription:
-    return MediaDescription(media.media, 0, media.protocol, media.formats)
-
-
-def _audio(port: int, protocol: str, maps: list[RtpMap], direction: Direction) -> MediaDescription:
-    if not 0 < port < 65536:
-        raise LocalProtocolError(f"port {port} is not from 1 to 65535")
-    lines: list[Line] = []
-    for one in maps:
-        lines.append(("a", f"rtpmap:{one.payload_type} {one.encoding}/{one.clock_rate}"))
-        if one.encoding.lower() == "telephone-event":
-            lines.append(("a", f"fmtp:{one.payload_type} 0-15"))
-    lines += [("a", f"ptime:{DEFAULT_PTIME_MS}"), ("a", direction)]
-    return MediaDescription(
-        "audio", port, protocol, tuple(str(one.payload_type) for one in maps), tuple(lines)
-    )
-
-
-def _describe(
-    address: str, session_id: int, version: int, times: tuple[str, ...], media: tuple[MediaDescription, ...]
-) -> SessionDescription:
-    try:
-        family = f"IN IP{ipaddress.ip_address(address).version} {address}"
-    except ValueError:
-        raise LocalProtocolError(f'media address "{address}" is not an IP address') from None
-    origin = ("o", f"- {session_id} {version} {family}")
-    head: tuple[Line, ...] = (origin, ("s", "-"), ("c", family), *(("t", time) for time in times))
-    return SessionDescription(head, media)
+def _telephone_event(media: MediaDescription, clock_rate: int) -> RtpMap | None:
+    """The events at the codec's clock: a stream has them once for each clock rate (RFC 4733 §2.1, RFC 7587)."""
+    return next((one for one in media.codecs if one.key == (EVENTS.upper(), clock_rate, 1)), None)

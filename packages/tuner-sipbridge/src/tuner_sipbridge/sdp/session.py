@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
@@ -25,6 +25,8 @@ _LINE = re.compile(r"([a-z])=([^\x00\r\n]*)")
 _MEDIA = re.compile(r"(\S+) +([0-9]{1,5})(?:/([0-9]{1,5}))? +(\S+)((?: +\S+)*) *", re.ASCII)
 _WORD = re.compile(r"[^\s\x00]+", re.ASCII)
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([^\s/]+)/([0-9]{1,9})(?:/([0-9]{1,3}))? *", re.ASCII)
+_RTCP = re.compile(r"([0-9]{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII | re.IGNORECASE)
+_BANDWIDTH = re.compile(r"([^\s:]+): *([0-9]{1,18}) *", re.ASCII)
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -85,7 +87,7 @@ class MediaDescription:
     port: int
     protocol: str
     formats: tuple[str, ...]
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...] = field(default=(), repr=False)  # may hold SRTP keys
     port_count: int | None = None
 
     def __post_init__(self) -> None:
@@ -127,8 +129,30 @@ class MediaDescription:
     @property
     def ptime_ms(self) -> int | None:
         """Length of packet the describer would like to get, in ms; None when not said or not a whole number."""
-        value = self.attribute("ptime")
-        return int(value) if value and re.fullmatch(r"[1-9][0-9]{0,3}", value) else None
+        return _milliseconds(self.attribute("ptime"))
+
+    @property
+    def maxptime_ms(self) -> int | None:
+        """Length of the longest packet the describer takes, in ms (RFC 8866 §6.4); None as for `ptime_ms`."""
+        return _milliseconds(self.attribute("maxptime"))
+
+    @property
+    def bandwidths(self) -> dict[str, int]:
+        """The `b=` lines: kilobits a second (AS, CT) or bits (TIAS) by their type (RFC 8866 §5.8, RFC 3890)."""
+        return _bandwidths_of(self.lines)
+
+    @property
+    def rtcp_mux(self) -> bool:
+        """Whether RTCP may come to the RTP port (RFC 5761 §5.1.1, RFC 8858)."""
+        return self.attribute("rtcp-mux") is not None or self.attribute("rtcp-mux-only") is not None
+
+    @property
+    def rtcp(self) -> tuple[int, str | None] | None:
+        """Port, and address if it says one, of the `rtcp` attribute (RFC 3605); None when there is none."""
+        match = _RTCP.fullmatch(self.attribute("rtcp") or "")
+        if match is None or not 0 < int(match[1]) < 65536:
+            return None
+        return int(match[1]), match[2]
 
     def attribute(self, name: str) -> str | None:
         """Value of the first attribute `name`, empty for a bare name, None when absent."""
@@ -151,7 +175,7 @@ class SessionDescription:
         LocalProtocolError: a line is not a letter and a text without line break.
     """
 
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...] = field(default=(), repr=False)
     media: tuple[MediaDescription, ...] = ()
 
     def __post_init__(self) -> None:
@@ -202,6 +226,11 @@ class SessionDescription:
     def direction(self) -> Direction | None:
         """The session-level direction attribute; None when there is none."""
         return _direction_of(self.lines)
+
+    @property
+    def bandwidths(self) -> dict[str, int]:
+        """The session-level `b=` lines by their type, as `MediaDescription.bandwidths`."""
+        return _bandwidths_of(self.lines)
 
     @property
     def version(self) -> int | None:
@@ -260,6 +289,15 @@ def _attributes(lines: tuple[Line, ...]) -> Iterator[tuple[str, str]]:
         if letter == "a":
             name, _, rest = value.partition(":")
             yield name.strip(" "), rest.strip(" ")
+
+
+def _milliseconds(value: str | None) -> int | None:
+    return int(value) if value and re.fullmatch(r"[1-9][0-9]{0,3}", value) else None
+
+
+def _bandwidths_of(lines: tuple[Line, ...]) -> dict[str, int]:
+    found = (_BANDWIDTH.fullmatch(value) for letter, value in lines if letter == "b")
+    return {match[1]: int(match[2]) for match in found if match}
 
 
 def _address_of(lines: tuple[Line, ...]) -> str | None:

@@ -110,6 +110,11 @@ class Dialog:
             fields.add(name, value)
         return Request(method, uri, fields, body)
 
+    def confirm(self, response: Response) -> None:
+        """Take the 2xx to our INVITE into an early dialog: it gives the route set anew (§13.2.2.4)."""
+        self.routes = tuple(reversed(response.record_routes))
+        self.refresh_target(response)
+
     def refresh_target(self, message: Message) -> None:
         """Take the Contact of a target refresh: re-INVITE, UPDATE and their 2xx (§12.2)."""
         self.target = _target_of(message) or self.target

@@ -132,6 +132,23 @@ def header_for(challenge: Challenge) -> str:
     return "Proxy-Authorization" if challenge.proxy else "Authorization"
 
 
+def next_nonce(response: Response, *, proxy: bool) -> str | None:
+    """The nonce that the server wants in the next request (RFC 7616 §3.5); None when it says nothing of it.
+
+    Args:
+        response: any final response to a request with credentials.
+        proxy: read Proxy-Authentication-Info rather than Authentication-Info.
+    """
+    value = response.headers.get("Proxy-Authentication-Info" if proxy else "Authentication-Info")
+    if value is None:
+        return None
+    try:
+        # The header has the fields of a challenge without the scheme in front.
+        return _parse_digest(f"Digest {value}").get("nextnonce") or None
+    except RemoteProtocolError:
+        return None
+
+
 def authorization(
     challenge: Challenge,
     *,

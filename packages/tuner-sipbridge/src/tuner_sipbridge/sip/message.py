@@ -96,7 +96,9 @@ _SECRET_FIELD = re.compile(
     r'\b((?:username\*?|response)[ \t]*=[ \t]*)("[^"\\]*(?:\\.[^"\\]*)*"|"?[^",\s]+)', re.IGNORECASE
 )
 _URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s:@<>\"]+(?=@)", re.IGNORECASE)
-_SRTP_KEY = re.compile(r"(^a=crypto:.*?inline:)[^|\s]+", re.MULTILINE)
+_SRTP_KEY = re.compile(
+    r"(\binline:|^k=\w+:|^a=[ \t]*key-mgmt:[ \t]*\S+[ \t]+)[^|;\s]+", re.MULTILINE | re.IGNORECASE
+)
 
 _Value = TypeVar("_Value")
 

@@ -121,6 +121,10 @@ class CountedIds:
         """A session id."""
         return next(self._numbers)
 
+    def share(self) -> float:
+        """A number from 0 up to 1 that walks through the span in uneven steps."""
+        return next(self._numbers) * 0.618 % 1.0
+
 
 @dataclass(slots=True)
 class Node:

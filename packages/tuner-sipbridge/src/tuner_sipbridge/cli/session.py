@@ -1,0 +1,29 @@
+"""Options of the media session that `dial` and `answer` share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+CODEC_HELP = "Codec to speak, best first; may be repeated. All by default."
+SRTP_HELP = "SRTP: off; optional: where the far end can; required: or no call."
+
+
+class Codec(StrEnum):
+    """Codecs by their names of RFC 3551."""
+
+    pcmu = "PCMU"
+    pcma = "PCMA"
+
+
+class SrtpChoice(StrEnum):
+    """What to do about SRTP."""
+
+    off = "off"
+    optional = "optional"
+    required = "required"
+
+
+def spoken(given: Sequence[Codec] | None) -> tuple[str, ...]:
+    """The codecs to speak, in the order given."""
+    return tuple(codec.value for codec in given or Codec)
