@@ -199,7 +199,7 @@ class TestRefusals:
                 503,
                 "Service Unavailable",
                 "503 Service Unavailable: the far end is overloaded or down"
-                " (edge warns: no trunk free (399); it asks to wait 30 s)",
+                " (edge warns: no trunk free (399); Retry-After: 30)",
             )
         ]
         assert bench.names == ["INVITE", "ACK"]

@@ -110,5 +110,5 @@ def cause_of(response: Response, *, after_credentials: bool = False) -> str:
         )
     said = [one.words for one in failure.warnings] + [one.words for one in failure.reasons]
     if failure.retry_after_s is not None:
-        said.append(f"it asks to wait {failure.retry_after_s} s")
+        said.append(f"Retry-After: {failure.retry_after_s}")
     return f"{text} ({'; '.join(said)})" if said else text
