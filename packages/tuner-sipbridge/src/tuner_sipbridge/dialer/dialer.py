@@ -75,6 +75,14 @@ class AnsweredCall:
         """Send BYE."""
         self._call.hang_up()
 
+    def hold(self) -> None:
+        """Put the agent on hold (re-INVITE with `sendonly`); the trace tells what came of it."""
+        self._call.hold()
+
+    def resume(self) -> None:
+        """End the hold."""
+        self._call.resume()
+
     async def ended(self) -> None:
         """Wait until the call is over, whoever ended it."""
         await self._call.ended()
