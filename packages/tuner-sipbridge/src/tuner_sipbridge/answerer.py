@@ -244,8 +244,7 @@ class Answerer:
         """
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
-        self._codecs = tuple(codecs)
-        self._agent, self._host, self._port = agent, host, port
+        self._agent, self._host, self._port, self._codecs = agent, host, port, tuple(codecs)
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._algorithm: Literal["SHA-256", "MD5"] = algorithm
         self._pick, self._engine, self._timers = pick, engine, timers

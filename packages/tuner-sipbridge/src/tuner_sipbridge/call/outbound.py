@@ -113,19 +113,15 @@ class OutboundCall(InCall):
         self._timers = timers
         self._ring_timeout_s = ring_timeout_s
         self._layer = TransactionLayer(timers)
+        reach = Reach(local, from_uri.user, transport, secure=target.scheme == "sips")
+        authentication = Authentication(credentials, ids)
         self._ground = Ground(
-            self._layer,
-            Reach(local, from_uri.user, transport, secure=target.scheme == "sips"),
-            ids,
-            Authentication(credentials, ids),
-            ("caller", "agent"),
-            timers,
-            extensions,
+            self._layer, reach, ids, authentication, ("caller", "agent"), timers, extensions
         )
         self._timer = SessionTimer(extensions)
         invite = first_invite(
             target,
-            reach=self._ground.reach,
+            reach=reach,
             from_=NameAddr(from_uri).with_tag(ids.tag()),
             sip_call_id=sip_call_id,
             branch=ids.branch(),
@@ -135,13 +131,7 @@ class OutboundCall(InCall):
             extensions=[*extensions.headers, *self._timer.request_headers()],
         )
         self._invitation = Invitation(
-            invite,
-            self._layer,
-            reach=self._ground.reach,
-            ids=ids,
-            timers=timers,
-            ring_timeout_s=ring_timeout_s,
-            to=to,
+            invite, self._layer, reach=reach, ids=ids, timers=timers, ring_timeout_s=ring_timeout_s, to=to
         )
         self._closed = False
         self._early = EarlyDialogs(offer, reliable=extensions.reliable != "no")
@@ -219,13 +209,8 @@ class OutboundCall(InCall):
             usage.handle_timer(now=now)
         self._pump(now)
         if self._invitation.handle_timer(now=now):
-            self._close(
-                timed_out(
-                    self._ring_timeout_s,
-                    heard=self._invitation.heard,
-                    credentials_sent=self._sent_credentials,
-                )
-            )
+            heard, credentials_sent = self._invitation.heard, self._sent_credentials
+            self._close(timed_out(self._ring_timeout_s, heard=heard, credentials_sent=credentials_sent))
             self._invitation.give_up(now=now, why=_NO_ANSWER)
 
     def next_deadline(self) -> float | None:
