@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
 
 import pytest
 import pytest_asyncio
@@ -19,9 +17,12 @@ from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.tls import TlsSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from ..certificates import Authority
+from .peers.kamailio import Kamailio
+from .peers.ports import Transport
+from .peers.sipp import Sipp
 
-Transport: TypeAlias = Literal["udp", "tcp", "tls"]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BEEP = Scenario.model_validate({"name": "beep", "persona": {"voice": "tone"}, "steps": [{"say": "one"}]})
 HEARD = Scenario.model_validate(
@@ -33,38 +34,10 @@ HEARD = Scenario.model_validate(
 )
 
 
-class Issued(Protocol):
-    certificate: Path
-    key: Path
-
-
-class Ca(Protocol):
-    file: Path
-
-    def issue(self, name: str) -> Issued: ...
-
-
-class Proxy(Protocol):
-    port: int
-    tls_port: int
-    username: str
-    password: str
-
-    def uri(self, user: str, transport: Transport = "udp") -> str: ...
-
-
-class Peer(Protocol):
-    async def play(self, scenario: str, far: str, *options: str) -> None: ...
-
-    def playing(
-        self, scenario: str
-    ) -> contextlib.AbstractAsyncContextManager[tuple[str, asyncio.subprocess.Process]]: ...
-
-
 class Edge:
     """Our two ends on one media engine, and the proxy that the answering one is registered at."""
 
-    def __init__(self, proxy: Proxy, authority: Ca, sipp: Peer, engine: PyMediaEngine) -> None:
+    def __init__(self, proxy: Kamailio, authority: Authority, sipp: Sipp, engine: PyMediaEngine) -> None:
         self.proxy, self._authority, self._sipp, self._engine = proxy, authority, sipp, engine
 
     @contextlib.asynccontextmanager
@@ -105,7 +78,7 @@ async def engine() -> AsyncGenerator[PyMediaEngine]:
 
 
 @pytest.fixture
-def edge(kamailio: Proxy, authority: Ca, sipp: Peer, engine: PyMediaEngine) -> Edge:
+def edge(kamailio: Kamailio, authority: Authority, sipp: Sipp, engine: PyMediaEngine) -> Edge:
     return Edge(kamailio, authority, sipp, engine)
 
 
@@ -209,7 +182,7 @@ async def test_a_caller_whose_own_address_is_wrong_is_reached_where_it_sends_fro
     assert sent(run, "SIP/2.0 200")
 
 
-async def test_sipp_calls_our_answering_side_through_the_proxy(edge: Edge, sipp: Peer):
+async def test_sipp_calls_our_answering_side_through_the_proxy(edge: Edge, sipp: Sipp):
     async with edge.agent("agent", "tls") as answerer:
         await sipp.play(
             "caller_of_proxy",
@@ -219,7 +192,7 @@ async def test_sipp_calls_our_answering_side_through_the_proxy(edge: Edge, sipp:
         assert answerer.calls_served == 1
 
 
-async def test_sipp_behind_the_proxy_hangs_up(edge: Edge, sipp: Peer):
+async def test_sipp_behind_the_proxy_hangs_up(edge: Edge, sipp: Sipp):
     async with sipp.playing("agent_bye") as (contact, process), edge.dialer() as dialer:
         await edge.register("sipp", contact)
         run = await dialer.run(edge.proxy.uri("sipp", "tls"), HEARD)
