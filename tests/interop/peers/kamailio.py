@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...certificates import Authority
 from .ports import START_S, Transport, free_port
+from .sipp import Sipp
 
 CONFIGURATION = Path(__file__).parents[1] / "kamailio" / "kamailio.cfg"
 
@@ -29,6 +30,11 @@ class Kamailio:
         """Reaches a user by this proxy."""
         port = self.tls_port if transport == "tls" else self.port
         return f"sip:{user}@127.0.0.1:{port}" + ("" if transport == "udp" else f";transport={transport}")
+
+    async def register(self, sipp: Sipp, user: str, contact: str) -> None:
+        """Let SIPp register a contact, as an agent platform would."""
+        options = ("-s", user, "-au", user, "-ap", self.password, "-key", "contact", contact)
+        await sipp.play("register", f"127.0.0.1:{self.port}", *options)
 
     @contextlib.contextmanager
     def running(self, authority: Authority) -> Generator[None]:

@@ -30,16 +30,32 @@ class Sipp:
     ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
         """One call of a scenario; gives SIPp's URI and its process. With `far` it calls there, else it waits."""
         port, media = free_port(), free_port()
-        process = await asyncio.create_subprocess_exec(
-            *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port)),
-            *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", "1", *([far] if far else [])),
-            *("-mi", "127.0.0.1", "-mp", str(media), "-rtp_echo", "-nostdin", "-timeout", "20s", *options),
-            *("-trace_msg", "-message_file", str(self._folder / f"{scenario}.messages.log"), "-trace_err"),
-            *("-error_file", str(self._folder / f"{scenario}.errors.log"), "-timeout_error"),
-            cwd=self._folder,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        with (self._folder / f"{scenario}.complaints.log").open("wb") as complaints:
+            process = await asyncio.create_subprocess_exec(
+                *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port)),
+                *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", "1", *([far] if far else [])),
+                *(
+                    "-mi",
+                    "127.0.0.1",
+                    "-mp",
+                    str(media),
+                    "-rtp_echo",
+                    "-nostdin",
+                    "-timeout",
+                    "20s",
+                    *options,
+                ),
+                *(
+                    "-trace_msg",
+                    "-message_file",
+                    str(self._folder / f"{scenario}.messages.log"),
+                    "-trace_err",
+                ),
+                *("-error_file", str(self._folder / f"{scenario}.errors.log"), "-timeout_error"),
+                cwd=self._folder,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=complaints,
+            )
         try:
             if not far:
                 await bound(port, transport)
@@ -49,13 +65,18 @@ class Sipp:
                 process.kill()
             await process.wait()
 
-    async def play(self, scenario: str, far: str, *options: str) -> None:
+    async def play(
+        self, scenario: str, far: str, *options: str, transport: Literal["udp", "tcp"] = "udp"
+    ) -> None:
         """One call of a scenario to `far`, to its end.
 
         Raises:
             AssertionError: SIPp saw something else than it expected.
         """
-        async with self.playing(scenario, far=far, options=options) as (_, process), asyncio.timeout(START_S):
+        async with (
+            self.playing(scenario, transport, far=far, options=options) as (_, process),
+            asyncio.timeout(START_S),
+        ):
             assert await process.wait() == 0, f"SIPp's scenario {scenario} failed"
 
     def messages(self, scenario: str) -> str:
