@@ -145,9 +145,11 @@ async def test_sipp_changes_a_call_with_our_answering_side(
         assert answerer.calls_served == 1
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
 async def test_baresip_holds_and_transfers_our_caller(
-    tmp_path: Path, authority: Authority, engine: PyMediaEngine
+    tmp_path: Path, authority: Authority, engine: PyMediaEngine, transport: Literal["tcp", "tls"]
 ):
+    """Over TLS it can do so only on the connection of the caller, which nobody can connect to."""
     baresip = Baresip(tmp_path)
 
     async def change_the_call() -> None:
@@ -162,7 +164,7 @@ async def test_baresip_holds_and_transfers_our_caller(
     async with baresip.running(authority):
         async with Dialer(engine=engine, tls=TlsSettings(ca_file=authority.file)) as dialer:
             changing = asyncio.ensure_future(change_the_call())
-            run = await dialer.run(baresip.uri("plain", "tcp"), LONG)
+            run = await dialer.run(baresip.uri("plain", transport), LONG)
             await changing
     # After a transfer that failed baresip ends the call.
     assert run.outcome.kind == "agent_error"

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -109,13 +110,22 @@ async def test_requests_and_responses_both_ways_share_a_connection():
             near.transports.send(one, far.hop("tcp"))
         sources = {(await far.next())[1] for _ in sent}
         (source,) = sources
-        assert source.address != near.transports.local
+        assert source.address == near.transports.local
         far.transports.send(response_to(sent[0], 200), way_back(sent[0], source))
         _, back = await near.next()
         assert back == far.hop("tcp")
         far.transports.send(message(9), source)
         _, back = await near.next()
         assert back == far.hop("tcp")
+
+
+async def test_a_second_connection_to_one_address_leaves_from_another_port():
+    async with end() as near, end() as far:
+        near.transports.send(message(1), far.hop("tcp"))
+        _, first = await far.next()
+        near.transports.send(message(2), replace(far.hop("tcp"), name="far.example"))
+        _, second = await far.next()
+        assert first.address == near.transports.local != second.address
 
 
 async def test_a_response_finds_its_way_when_its_connection_is_gone():

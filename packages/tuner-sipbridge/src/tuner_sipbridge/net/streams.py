@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError, NetworkError
+from tuner_sipbridge.net.connect import connect, share_port
 from tuner_sipbridge.net.connect_errors import why_not_connected
 from tuner_sipbridge.net.connection import Connection, ConnectionUser, StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
@@ -53,6 +54,7 @@ class StreamEndpoint(ConnectionUser):
         self._receive, self._unreachable, self._is_live = receive, unreachable, is_live
         self._tls, self._limits = tls, limits
         self._host: str | None = None
+        self._port = 0
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._by_far: dict[_Far, Connection] = {}
@@ -86,11 +88,14 @@ class StreamEndpoint(ConnectionUser):
         except OSError as error:
             raise NetworkError(f"cannot bind TCP {host}:{port}: {error.strerror or error}") from error
         self._servers.append(server)
+        for end in server.sockets:
+            share_port(end)
         bound = server.sockets[0].getsockname()
+        self._port = bound[1]
         return bound[0], bound[1]
 
     def send_from(self, host: str) -> None:
-        """Open connections from this local address."""
+        """Open connections from this local address, and from the port of `listen`."""
         self._host = None if host in _WITHOUT_ADDRESS else host
 
     def send(self, message: Message, hop: Hop, *, to: Hop) -> None:
@@ -200,13 +205,11 @@ class StreamEndpoint(ConnectionUser):
         async with asyncio.timeout(self._limits.connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self, far.transport, self._limits, opened_by_us=True),
-                far.host,
-                far.port,
+                sock=await connect(far.address, host=self._host, port=self._port),
                 ssl=context,
                 server_hostname=name if context else None,
                 # Shorter than the whole, so that a silent port can be told from a silent handshake.
                 ssl_handshake_timeout=self._limits.connect_s * 0.8 if context else None,
-                local_addr=(self._host, 0) if self._host else None,
             )
         return connection
 
