@@ -73,9 +73,13 @@ class Baresip:
                 return
             self._events.append(said)
 
+    async def select(self, account: str) -> None:
+        """Let the commands that follow be for the calls of an account; the first one is selected at the start."""
+        await self.command("uafind", f"sip:{account}@127.0.0.1")
+
     async def dial(self, account: str, target: str) -> None:
         """Let an account call a URI."""
-        await self.command("uafind", f"sip:{account}@127.0.0.1")
+        await self.select(account)
         await self.command("dial", target)
 
     async def event(self, kind: str) -> dict[str, Any]:
