@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tuner_sipbridge.batch import BatchResult, run_batch
     from tuner_sipbridge.caller.plan import BatchPlan
     from tuner_sipbridge.caller.scenario import Scenario
-    from tuner_sipbridge.dialer.dialer import AnsweredCall, Dialer
+    from tuner_sipbridge.dialer.answered_call import AnsweredCall
+    from tuner_sipbridge.dialer.dialer import Dialer
     from tuner_sipbridge.dialer.outcome import Outcome
     from tuner_sipbridge.dialer.run import CallRun
     from tuner_sipbridge.errors import (
@@ -64,7 +65,8 @@ _HOMES = {
     "batch": ("BatchResult", "run_batch"),
     "caller.plan": ("BatchPlan",),
     "caller.scenario": ("Scenario",),
-    "dialer.dialer": ("AnsweredCall", "Dialer"),
+    "dialer.answered_call": ("AnsweredCall",),
+    "dialer.dialer": ("Dialer",),
     "dialer.outcome": ("Outcome",),
     "dialer.run": ("CallRun",),
     "link": ("LinkDesk", "LinkResult"),

@@ -9,6 +9,7 @@ from tuner_sipbridge.cli.calls import dial, run
 from tuner_sipbridge.cli.demo import demo
 from tuner_sipbridge.cli.providers import providers
 from tuner_sipbridge.cli.trace import trace
+from tuner_sipbridge.cli.verify import verify
 
 app = typer.Typer(
     name="tuner-sipbridge",
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (dial, run, answer, trace, providers, demo):
+for command in (verify, dial, run, answer, trace, providers, demo):
     app.command()(command)
 
 

@@ -22,7 +22,7 @@ from tuner_sipbridge.cli.location_options import (
     TrunkTexts,
     trunks_of,
 )
-from tuner_sipbridge.cli.options import Pcap
+from tuner_sipbridge.cli.options import Pcap, ProviderName
 from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
@@ -38,6 +38,7 @@ from tuner_sipbridge.cli.transport_options import (
 )
 from tuner_sipbridge.dialer.dialer import Dialer, dialable
 from tuner_sipbridge.link import LinkDesk
+from tuner_sipbridge.providers import find_provider
 from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.ladder_text import ladder_text
 from tuner_sipbridge.report.progress import BatchDisplay
@@ -80,6 +81,7 @@ def dial(
     ring_timeout: Annotated[
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
+    provider: ProviderName = None,
     transport: DialTransport = TransportName.udp,
     tls_ca: TlsCa = None,
     tls_cert: TlsCert = None,
@@ -116,6 +118,7 @@ def dial(
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
+            provider=None if provider is None else find_provider(provider),
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,
@@ -134,6 +137,7 @@ def run(
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Calls standing at the same time; the plan's by default.")
     ] = None,
+    provider: ProviderName = None,
     transport: DialTransport = TransportName.udp,
     tls_ca: TlsCa = None,
     tls_cert: TlsCert = None,
@@ -161,6 +165,7 @@ def run(
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
+            provider=None if provider is None else find_provider(provider),
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,

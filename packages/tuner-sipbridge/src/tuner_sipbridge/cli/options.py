@@ -13,3 +13,11 @@ Pcap = Annotated[
         "--pcap", metavar="FILE", help="Write the SIP messages as a capture file for Wireshark or sngrep."
     ),
 ]
+ProviderName = Annotated[
+    str | None,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        help="Whose edge it is (see `providers`): its transport, port and headers where the URI names none.",
+    ),
+]

@@ -14,10 +14,12 @@ from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
+from tuner_sipbridge.dialer.answered_call import AnsweredCall
 from tuner_sipbridge.dialer.failover import Failover
 from tuner_sipbridge.dialer.outcome import Outcome, OutcomeClass
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
+from tuner_sipbridge.dialer.provided import addressed, own_headers, srtp_for
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.dialer.ways import Way, Ways
 from tuner_sipbridge.errors import CallError, LocalProtocolError, NetworkError, SipBridgeError
@@ -29,6 +31,7 @@ from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.resolver import Resolver, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import Address, local_address_towards
+from tuner_sipbridge.providers import Provider, provider_of
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import check_codecs, make_offer
 from tuner_sipbridge.sdp.session import SessionDescription
@@ -36,56 +39,13 @@ from tuner_sipbridge.sip.routing import Transport, transport_of
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.trace import Trace
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
 
 DEFAULT_RING_TIMEOUT_S = 60.0
 NEXT_TARGET_AFTER_S = 10.0
 """An edge that is alive says 100 within 200 ms (RFC 3261 §17.2.1); this leaves room for a bad network."""
-
-
-class AnsweredCall:
-    """A call that stands: what `async with dialer.dial(…) as call` gives."""
-
-    def __init__(self, call: PlacedCall, *, speech: SpeechSource | None) -> None:
-        self._call, self._speech = call, speech
-
-    @property
-    def sip_call_id(self) -> str:
-        """Call-ID of the INVITE: what the agent must post for the call to be linked."""
-        return self._call.sip_call_id
-
-    @property
-    def correlation_id(self) -> str:
-        """Value of the X-Correlation-Id header."""
-        return self._call.correlation_id
-
-    async def play(self, scenario: Scenario) -> CallRun:
-        """Play a scenario to its end, hang up, and give back what happened.
-
-        Raises:
-            SpeechError: a sentence cannot be rendered.
-        """
-        utterances = await asyncio.to_thread(render_scenario, scenario, self._speech)
-        completed = await play(self._call, scenario, utterances)
-        await self._call.close()
-        return CallRun.of(self._call, scenario=scenario.name, outcome=self._call.outcome(completed=completed))
-
-    def hang_up(self) -> None:
-        """Send BYE."""
-        self._call.hang_up()
-
-    def hold(self) -> None:
-        """Put the agent on hold (re-INVITE with `sendonly`); the trace tells what came of it."""
-        self._call.hold()
-
-    def resume(self) -> None:
-        """End the hold."""
-        self._call.resume()
-
-    async def ended(self) -> None:
-        """Wait until the call is over, whoever ended it."""
-        await self._call.ended()
 
 
 class Dialer:
@@ -119,6 +79,7 @@ class Dialer:
         srtp: SrtpPolicy = "off",
         codecs: Sequence[str] = ("PCMU", "PCMA"),
         late_offer: bool = False,
+        provider: Provider | None = None,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -145,6 +106,8 @@ class Dialer:
             srtp: whether calls offer or demand SRTP; the keys stand in the SDP, so only TLS keeps them secret.
             codecs: what is offered, best first.
             late_offer: INVITE without SDP: the far end offers, our ACK answers.
+            provider: whose edge is called, as `find_provider` gives it: its transport and port are used where a URI
+                names none, SRTP where it demands that, and its headers go on the INVITE.
 
         Raises:
             LocalProtocolError: a codec is not known.
@@ -152,9 +115,11 @@ class Dialer:
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
         self._codecs, self._late_offer = tuple(codecs), late_offer
+        self._provider = provider
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
         self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
+        self._transport: Transport = transport
         self._ways = Ways(self._resolver, transport=transport, local_host=host, trunks=trunks)
         self._routed, self._patience_s = bool(trunks), next_target_after
         self._tls = tls or TlsSettings()
@@ -204,6 +169,7 @@ class Dialer:
         sip_call_id: str | None = None,
         correlation_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        trace: Trace | None = None,
     ) -> AsyncGenerator[AnsweredCall]:
         """Call `target`; entered when it answers, hung up when left.
 
@@ -213,6 +179,7 @@ class Dialer:
             sip_call_id: Call-ID to use; 27 base62 characters of our making when not given.
             correlation_id: value of X-Correlation-Id; 32 hexadecimal digits of our making when not given.
             headers: further headers of the INVITE, kept on the authenticated retry.
+            trace: where to note what happens, for who wants to look at it meanwhile.
 
         Raises:
             CallError: rejected, timed out, not reached, credentials refused, or no codec in common.
@@ -227,6 +194,7 @@ class Dialer:
             headers=headers,
             credentials=self._credentials,
             srtp=self._srtp,
+            trace=trace,
         )
         try:
             await call.answered()
@@ -315,18 +283,20 @@ class Dialer:
         srtp: SrtpPolicy,
         scenario: str = "",
         agent: str = "",
+        trace: Trace | None = None,
     ) -> PlacedCall:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
-        uri = dialable(target, routed=self._routed)
+        uri = addressed(dialable(target, routed=self._routed), self._provider, self._transport)
         ways = await self._ways.towards(uri)
         driver = await self._driver_towards(ways[0].hop.address)
         host, port = driver.shown(driver.local[0])
         call_id = sip_call_id or new_sip_call_id()
         correlation = correlation_id or new_correlation_id()
-        own = [("X-Correlation-Id", correlation), ("X-CID", call_id), *(headers or {}).items()]
+        own = [("X-Correlation-Id", correlation), ("X-CID", call_id)]
+        own += own_headers(self._provider, headers).items()
         stream = await self._engine.open(host=driver.local[0])
-        offer = self._offer(host, stream.local[1], srtp)
+        offer = self._offer(host, stream.local[1], srtp_for(srtp, self._provider, ways[0].hop.transport))
 
         def machine_for(way: Way, ring_timeout_s: float) -> OutboundCall:
             return OutboundCall(
@@ -346,7 +316,13 @@ class Dialer:
                 late_offer=self._late_offer,
             )
 
-        call = PlacedCall(target=target, correlation_id=correlation, stream=stream)
+        call = PlacedCall(
+            target=target,
+            correlation_id=correlation,
+            stream=stream,
+            trace=trace,
+            provider=self._provider or provider_of(uri),
+        )
         failover = Failover(self._ways, ways, machine_for, ring_timeout_s=ring_timeout)
         try:
             call.start(failover, driver, patience_s=self._patience_s, scenario=scenario, agent=agent)

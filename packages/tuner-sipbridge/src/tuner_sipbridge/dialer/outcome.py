@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.causes import Failure
+from tuner_sipbridge.dialer.provided import advised
 from tuner_sipbridge.errors import (
     AuthenticationFailed,
     CallError,
@@ -15,6 +16,7 @@ from tuner_sipbridge.errors import (
     CallUnreachable,
     NegotiationFailed,
 )
+from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sip.reason import in_plain_words
 
 OutcomeClass: TypeAlias = Literal["success", "client_error", "upstream_error", "agent_error", "indeterminate"]
@@ -55,13 +57,20 @@ class Outcome:
         return self.kind == "success"
 
 
-def outcome_of(closing: signalling.CallEvent | None, *, completed: bool, gave_up: str = "") -> Outcome:
+def outcome_of(
+    closing: signalling.CallEvent | None,
+    *,
+    completed: bool,
+    gave_up: str = "",
+    provider: Provider | None = None,
+) -> Outcome:
     """Classify a call by its closing event and by what became of its scenario.
 
     Args:
         closing: the closing event; None when the call was never settled.
         completed: every step of the scenario was played.
         gave_up: why the caller stopped waiting, in words; empty when it did not.
+        provider: whose edge it was; what it means by a status is added to the words.
     """
     match closing:
         case signalling.Ended(by="network", reason=reason):
@@ -76,7 +85,7 @@ def outcome_of(closing: signalling.CallEvent | None, *, completed: bool, gave_up
         case signalling.Ended():
             return Outcome("indeterminate", "the call was ended from our side before the scenario was over")
         case signalling.Rejected() | signalling.AuthenticationRefused():
-            return _refused(closing)
+            return _refused(closing, provider)
         case signalling.NegotiationFailed(text=text):
             return Outcome("client_error", text)
         case signalling.Unreachable(text=text):
@@ -95,9 +104,11 @@ def outcome_of(closing: signalling.CallEvent | None, *, completed: bool, gave_up
             return Outcome("indeterminate", "the call was never settled")
 
 
-def error_of(closing: signalling.CallEvent, *, sip_call_id: str) -> CallError:
+def error_of(
+    closing: signalling.CallEvent, *, sip_call_id: str, provider: Provider | None = None
+) -> CallError:
     """The exception that says the same as a closing event that came before the answer."""
-    words = outcome_of(closing, completed=False).detail
+    words = outcome_of(closing, completed=False, provider=provider).detail
     match closing:
         case signalling.AuthenticationRefused(status=status, reason=reason, realm=realm):
             return AuthenticationFailed(status, reason, realm=realm, message=words, sip_call_id=sip_call_id)
@@ -113,10 +124,16 @@ def error_of(closing: signalling.CallEvent, *, sip_call_id: str) -> CallError:
             return CallError(words, sip_call_id=sip_call_id)
 
 
-def _refused(closing: signalling.Rejected | signalling.AuthenticationRefused) -> Outcome:
-    rejected = isinstance(closing, signalling.Rejected)
-    kind = _class_of(closing.status, closing.failure) if rejected else "client_error"
-    return Outcome(kind, closing.text, closing.status, closing.failure)
+def _refused(
+    closing: signalling.Rejected | signalling.AuthenticationRefused, provider: Provider | None
+) -> Outcome:
+    text, status = closing.text, closing.status
+    if isinstance(closing, signalling.Rejected):
+        kind = _class_of(status, closing.failure)
+        return Outcome(kind, advised(text, status, provider), status, closing.failure)
+    if closing.problem == "wrong credentials":
+        text = advised(text, status, provider)
+    return Outcome("client_error", text, status, closing.failure)
 
 
 def _class_of(status: int, failure: Failure) -> OutcomeClass:

@@ -14,6 +14,7 @@ from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.failover import Failover, why_elsewhere
+from tuner_sipbridge.dialer.message_notes import note_message
 from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
 from tuner_sipbridge.dialer.signalling_notes import is_closing, note
 from tuner_sipbridge.errors import CallError, MediaError
@@ -21,6 +22,7 @@ from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.driver import Leg, SipDriver
 from tuner_sipbridge.net.negotiated_media import parameters_of
+from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.message import Message, Response
 from tuner_sipbridge.sip.routing import Hop
@@ -35,10 +37,19 @@ GOODBYE_S = 2.0
 class PlacedCall:
     """A call from the INVITE on. Made by `Dialer`; also the observer of its own signalling leg."""
 
-    def __init__(self, *, target: str, correlation_id: str, stream: media.MediaStream) -> None:
+    def __init__(
+        self,
+        *,
+        target: str,
+        correlation_id: str,
+        stream: media.MediaStream,
+        trace: Trace | None = None,
+        provider: Provider | None = None,
+    ) -> None:
         self.target, self.correlation_id = target, correlation_id
         self.sip_call_id = ""
-        self.trace = Trace()
+        self.trace = Trace() if trace is None else trace
+        self._provider = provider
         self.inputs: asyncio.Queue[turns.CallerInput] = asyncio.Queue()
         """What the turn machine of a scenario wants to know, in order."""
         self.media: media.MediaResult | None = None
@@ -119,7 +130,7 @@ class PlacedCall:
         if self._media_error is not None:
             raise CallError(str(self._media_error), sip_call_id=self.sip_call_id) from self._media_error
         if self._closing is not None and self.trace.first("call.answered") is None:
-            raise error_of(self._closing, sip_call_id=self.sip_call_id)
+            raise error_of(self._closing, sip_call_id=self.sip_call_id, provider=self._provider)
 
     async def ended(self) -> None:
         """Wait until the call is over, whoever ended it."""
@@ -184,20 +195,11 @@ class PlacedCall:
             return Outcome("upstream_error", self._undecipherable)
         if self._media_error is not None:
             return Outcome("indeterminate", str(self._media_error))
-        return outcome_of(self._closing, completed=completed, gave_up=why)
+        return outcome_of(self._closing, completed=completed, gave_up=why, provider=self._provider)
 
     def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Note a message of the leg; what is secret in it is removed."""
-        kind = "sip.sent" if sent else "sip.received"
-        host, port = peer.flow or peer.address
-        self.trace.note(
-            kind,
-            at=now,
-            summary=message.start_line,
-            message=message.redacted(),
-            peer=f"{host}:{port}",
-            transport=peer.transport,
-        )
+        note_message(self.trace, message, peer, sent=sent, now=now)
         if not sent and self._failover is not None:
             self._failover.note(message, now=now)
         if isinstance(message, Response) and message.cseq.method == "BYE" and message.status >= 200:

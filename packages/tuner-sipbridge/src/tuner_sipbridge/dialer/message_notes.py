@@ -1,0 +1,20 @@
+"""The SIP messages of a call, as rows of its trace."""
+
+from __future__ import annotations
+
+from tuner_sipbridge.sip.message import Message
+from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.trace import Trace
+
+
+def note_message(trace: Trace, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
+    """Note a SIP message in a trace, without its secrets."""
+    host, port = peer.flow or peer.address
+    trace.note(
+        "sip.sent" if sent else "sip.received",
+        at=now,
+        summary=message.start_line,
+        message=message.redacted(),
+        peer=f"{host}:{port}",
+        transport=peer.transport,
+    )

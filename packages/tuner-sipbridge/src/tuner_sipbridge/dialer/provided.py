@@ -1,0 +1,44 @@
+"""What a provider's description adds to a call: transport, port and headers before it, advice after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuner_sipbridge.providers import Provider
+from tuner_sipbridge.sdp.crypto import SrtpPolicy
+from tuner_sipbridge.sip.routing import Transport
+from tuner_sipbridge.sip.uri import Uri
+
+
+def addressed(uri: Uri, provider: Provider | None, transport: Transport) -> Uri:
+    """The URI with what the provider's edge wants where it names none: transport and port.
+
+    Args:
+        uri: as the user gave it.
+        provider: whom the user named; None changes nothing.
+        transport: of the dialer; another than UDP is the user's wish and stands before the provider's.
+    """
+    if provider is None or not uri.is_sip:
+        return uri
+    if uri.transport is None and uri.scheme == "sip" and transport != "udp":
+        uri = uri.with_params(transport=transport)
+    return provider.completed(uri)
+
+
+def own_headers(provider: Provider | None, given: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of an INVITE: the provider's, under those of the user, whose names compare without case."""
+    theirs: Mapping[str, str] = {} if provider is None else provider.headers
+    given = given or {}
+    taken = {name.lower() for name in given}
+    return {**{name: value for name, value in theirs.items() if name.lower() not in taken}, **given}
+
+
+def srtp_for(asked: SrtpPolicy, provider: Provider | None, transport: Transport) -> SrtpPolicy:
+    """What to offer of SRTP: what the user asks for, else what the provider wants by this transport."""
+    return provider.srtp_over(transport) if asked == "off" and provider is not None else asked
+
+
+def advised(text: str, status: int, provider: Provider | None) -> str:
+    """The words for a refused call, with what the provider means by its status and what to change there."""
+    advice = provider.advice(status) if provider is not None else ""
+    return f"{text}; {advice}" if advice else text

@@ -1,0 +1,130 @@
+"""Whether a TCP or TLS connection to a far end can be made, and what its certificate says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+
+from tuner_sipbridge.net import clock
+from tuner_sipbridge.net.connect_errors import why_not_connected
+from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.sip.routing import Hop
+
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What a certificate says.
+
+    Attributes:
+        names: the host names and addresses it is for (subjectAltName).
+        issuer: who signed it, as far as it names an organisation or itself.
+        expires_at: Unix seconds.
+    """
+
+    names: tuple[str, ...]
+    issuer: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What came of one attempt to connect.
+
+    Attributes:
+        seconds: how long it took, TLS handshake included.
+        problem: why there is no connection, or no trust, and what to do; empty when all is well.
+        tls_version: such as `TLSv1.3`; empty without TLS.
+        certificate: of the far end, also when it is not trusted; None without TLS, or when it could not be read.
+    """
+
+    seconds: float
+    problem: str = ""
+    tls_version: str = ""
+    certificate: PeerCertificate | None = None
+
+
+async def reach(hop: Hop, tls: TlsSettings, *, within_s: float = 5.0) -> Reached:
+    """Connect once, look, and close.
+
+    Args:
+        hop: where to; over TLS its `name`, else its host, is what the certificate must be for.
+        tls: whom to trust, and who we are.
+        within_s: the longest time to take.
+
+    Raises:
+        LocalProtocolError: a file of the TLS settings cannot be used.
+    """
+    context = tls.client_context() if hop.transport == "tls" else None
+    began = clock.now()
+    try:
+        async with asyncio.timeout(within_s):
+            shown = await _connect(hop, context)
+    except OSError as error:
+        problem = why_not_connected(hop, error, within_s=within_s)
+        read = await _read_untrusted(hop, tls, within_s) if isinstance(error, ssl.SSLError) else None
+        return Reached(clock.now() - began, problem, certificate=read)
+    seconds = clock.now() - began
+    if shown is None:
+        return Reached(seconds)
+    version, certificate, octets = shown
+    objection = tls.objection_to(octets)
+    return Reached(
+        seconds,
+        f"{hop}: {objection}" if objection else "",
+        version,
+        certificate or await _read_untrusted(hop, tls, within_s),
+    )
+
+
+_Shown = tuple[str, PeerCertificate | None, bytes]
+
+
+async def _connect(hop: Hop, context: ssl.SSLContext | None) -> _Shown | None:
+    """Open and close a connection; over TLS: the version, the certificate where it was checked, and its octets."""
+    name = (hop.name or hop.host) if context else None
+    _, writer = await asyncio.open_connection(hop.host, hop.port, ssl=context, server_hostname=name)
+    try:
+        if context is None:
+            return None
+        tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        fields = tls.getpeercert()
+        return tls.version() or "", _certificate(fields) if fields else None, tls.getpeercert(True) or b""
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _read_untrusted(hop: Hop, tls: TlsSettings, within_s: float) -> PeerCertificate | None:
+    """The certificate of a far end that is not trusted: fetched unseen, then believed for itself to be read.
+
+    The ssl module reads only certificates that it has checked, so the one that was fetched is made its own CA.
+    """
+    careless = TlsSettings(certificate=tls.certificate, key=tls.key, insecure=True)
+    try:
+        async with asyncio.timeout(within_s):
+            unseen = await _connect(hop, careless.client_context())
+            if unseen is None:
+                return None
+            context = ssl.create_default_context(cadata=unseen[2])
+            context.check_hostname = False
+            context.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+            seen = await _connect(hop, context)
+    except OSError:
+        return None
+    return seen[1] if seen is not None else None
+
+
+def _certificate(fields: ssl._PeerCertRetDictType) -> PeerCertificate:  # pyright: ignore[reportPrivateUsage]
+    names = tuple(str(value) for _, value in fields.get("subjectAltName", ()))
+    issuer = {str(name): str(value) for part in fields.get("issuer", ()) for name, value in part}
+    return PeerCertificate(
+        names,
+        issuer.get("organizationName") or issuer.get("commonName") or "",
+        float(ssl.cert_time_to_seconds(str(fields["notAfter"]))),
+    )

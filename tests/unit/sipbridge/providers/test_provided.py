@@ -1,0 +1,38 @@
+"""What a provider's description adds to the calls of the dialer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tuner_sipbridge.dialer.provided import addressed, advised, own_headers, srtp_for
+from tuner_sipbridge.providers import find_provider
+from tuner_sipbridge.sip.uri import Uri
+
+
+def test_the_transport_that_the_user_asks_for_stands_before_the_provider_s() -> None:
+    exotel, uri = find_provider("exotel"), Uri.parse("sip:1@e.exotel.com")
+    assert str(addressed(uri, exotel, "udp")) == "sip:1@e.exotel.com:5070;transport=tcp"
+    assert str(addressed(uri, exotel, "tls")) == "sip:1@e.exotel.com:443;transport=tls"
+    assert addressed(uri, None, "tls") == uri
+    secure = Uri.parse("sips:c1@sip.retellai.com")
+    assert addressed(secure, find_provider("retell"), "tcp") == secure
+
+
+def test_headers_of_the_user_stand_before_the_provider_s() -> None:
+    described = replace(find_provider("telnyx"), headers={"X-Token": "theirs", "X-Edge": "1"})
+    assert own_headers(described, {"x-token": "mine"}) == {"X-Edge": "1", "x-token": "mine"}
+    assert own_headers(None, None) == {}
+
+
+def test_advice_is_added_where_the_status_means_something_there() -> None:
+    assert "there is no SIP Domain" in advised("404 Not Found: nobody", 404, find_provider("twilio"))
+    assert advised("404 Not Found: nobody", 404, None) == "404 Not Found: nobody"
+    assert advised("599: x", 599, find_provider("twilio")) == "599: x"
+
+
+def test_srtp_is_offered_where_the_provider_demands_it_or_the_user_asks() -> None:
+    exotel = find_provider("exotel")
+    assert srtp_for("off", exotel, "tls") == "required"
+    assert srtp_for("off", exotel, "tcp") == "off"
+    assert srtp_for("optional", exotel, "tls") == "optional"
+    assert srtp_for("off", None, "tls") == "off"
