@@ -13,3 +13,16 @@ Pcap = Annotated[
         "--pcap", metavar="FILE", help="Write the SIP messages as a capture file for Wireshark or sngrep."
     ),
 ]
+Out = Annotated[
+    Path | None, typer.Option(help="Directory for traces, recordings, result.json and report.html.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+TunerUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TUNER_LOCAL_URL", help="A local Tuner to register the calls with and to ask for links."
+    ),
+]
+LinkWait = Annotated[
+    float, typer.Option(min=0.0, help="Seconds to wait for the agent's posts after the last call.")
+]
