@@ -21,12 +21,7 @@ class AnsweringDisplay:
 
 def _words(step: Progress) -> str:
     if step.result is not None:
-        result = step.result
-        return (
-            result.detail if result.passed or result.linked is not False else f"not linked: {result.reason}"
-        )
-    return {
-        "came": "a call came",
-        "hosted": "the agent's call is over",
-        "registered": "calling a contact",
-    }.get(step.stage, step.stage)
+        # Who is not linked has passed on the line: the reason says what is missing.
+        return step.result.reason if step.result.linked is False else step.result.detail
+    words = {"came": "a call came", "hosted": "the agent's call is over", "registered": "calling a contact"}
+    return words.get(step.stage, step.stage)
