@@ -5,31 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
-from tuner_sipbridge.call import events as signalling
+from tuner_sipbridge.answered_line import AnsweredLine, CallMedia, Serve
 from tuner_sipbridge.call import replies
+from tuner_sipbridge.call.allowed import AllowList
+from tuner_sipbridge.call.bindings import Binding
 from tuner_sipbridge.call.challenge import Challenger
 from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.load import Gate, Load
-from tuner_sipbridge.errors import MediaError
+from tuner_sipbridge.call.registrar import Registered, Registrar, Removed, Terms
+from tuner_sipbridge.errors import LocalProtocolError, MediaError
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.driver import Leg, SipDriver
+from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.media_engine import PyMediaEngine
-from tuner_sipbridge.net.negotiated_media import parameters_of
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP
 from tuner_sipbridge.net.udp import local_address_towards
-from tuner_sipbridge.sdp.crypto import PLAIN, Srtp, SrtpPolicy
-from tuner_sipbridge.sdp.negotiation import Negotiated, check_codecs
+from tuner_sipbridge.sdp.crypto import SrtpPolicy
+from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.grammar import bracketed
-from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import Timers
 
@@ -44,155 +47,8 @@ REALM = "tuner-sipbridge"
 """Protection domain shown in digest challenges."""
 
 Pick = Literal["answer", "busy", "ring"]
-
-
-class AnsweredLine:
-    """One inbound call; what the agent sees of it is `agents.line.Line`."""
-
-    def __init__(
-        self, machine: InboundCall, *, host: str, on_incoming: Callable[[AnsweredLine], None]
-    ) -> None:
-        self._machine, self._on_incoming = machine, on_incoming
-        self.host = host
-        """Local address that the caller reaches, for the media."""
-        self._leg: Leg | None = None
-        self._stream: media.MediaStream | None = None
-        loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[str] = loop.create_future()
-        self._standing: asyncio.Future[bool] = loop.create_future()
-        self._codec: media.Codec = "PCMU"
-        self._starting: set[asyncio.Task[None]] = set()
-
-    @property
-    def sip_call_id(self) -> str:
-        """Call-ID of the INVITE."""
-        return self._machine.sip_call_id
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers of the INVITE, names in lower case; the first value of each."""
-        return self._machine.headers
-
-    @property
-    def caller(self) -> str:
-        """User part of the From URI, or its host when there is none."""
-        uri = self._machine.invite.from_.uri
-        return uri.user or uri.host
-
-    @property
-    def called(self) -> str:
-        """User part of the Request-URI, or its host when there is none."""
-        uri = self._machine.invite.uri
-        return uri.user or uri.host
-
-    @property
-    def stream(self) -> media.MediaStream:
-        """The call's media, live.
-
-        Raises:
-            MediaError: the call was not accepted yet.
-        """
-        if self._stream is None:
-            raise MediaError("the call was not accepted yet, so it has no media")
-        return self._stream
-
-    @property
-    def codec(self) -> str:
-        """`PCMU` or `PCMA`."""
-        return self._codec
-
-    def run_on(self, driver: SipDriver) -> None:
-        """Let `driver` run the machine from now on."""
-        self._leg = driver.add(self._machine, self)
-        self._leg.act(lambda now: None)
-
-    def ring(self) -> None:
-        """Send 180 Ringing."""
-        self._act(lambda now: self._machine.ring(now=now))
-
-    def reject(self, status: int) -> None:
-        """Refuse the call."""
-        self._act(lambda now: self._machine.reject(status, now=now))
-
-    async def accept(
-        self,
-        stream: media.MediaStream,
-        *,
-        shown: str,
-        codecs: Sequence[str] = ("PCMU", "PCMA"),
-        srtp: Srtp = PLAIN,
-    ) -> bool:
-        """Answer with `stream`; True when media runs, False when the call ended before that.
-
-        `shown` is the address for the SDP.
-        """
-        self._stream = stream
-        port = stream.local[1]
-        self._act(
-            lambda now: self._machine.accept(now=now, address=shown, port=port, codecs=codecs, srtp=srtp)
-        )
-        return await self._standing
-
-    def hang_up(self) -> None:
-        """Send BYE; `ended` completes at once."""
-        if not self._ended.done():
-            self._act(lambda now: self._machine.hang_up(now=now))
-
-    async def ended(self) -> str:
-        """Wait until the call is over; gives `caller`, `agent` or `network`."""
-        return await asyncio.shield(self._ended)
-
-    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
-        """Nothing: the dialer's side keeps the trace."""
-
-    def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
-        """Let an event of the leg take effect."""
-        match event:
-            case signalling.Incoming():
-                self._on_incoming(self)
-            case signalling.Answered(negotiated=negotiated) | signalling.Renegotiated(negotiated=negotiated):
-                task = asyncio.get_running_loop().create_task(self._start_media(negotiated))
-                self._starting.add(task)
-                task.add_done_callback(self._starting.discard)
-            case signalling.TransferRequested():
-                # An agent that is hosted here is on this line and no other.
-                self._act(lambda now: self._machine.report_transfer(603, now=now))
-            case signalling.Ended(by=by):
-                self._end(by)
-            case signalling.Cancelled():
-                self._end("caller")
-            case signalling.NegotiationFailed(text=text):
-                logger.warning("call %s: offer and answer have nothing in common: %s", self.sip_call_id, text)
-                self._end("agent")
-            case signalling.Rejected():
-                self._end("agent")
-            case _:
-                pass
-
-    async def _start_media(self, negotiated: Negotiated) -> None:
-        parameters = parameters_of(negotiated)
-        self._codec = parameters.codec
-        try:
-            await self.stream.start(parameters)
-        except MediaError:
-            logger.exception("call %r: media could not be started", self.sip_call_id)
-            self.hang_up()
-            return
-        if not self._standing.done():
-            self._standing.set_result(True)
-
-    def _act(self, step: Callable[[float], None]) -> None:
-        if self._leg is not None:
-            self._leg.act(step)
-
-    def _end(self, by: str) -> None:
-        if not self._ended.done():
-            self._ended.set_result(by)
-        if not self._standing.done():
-            self._standing.set_result(False)
-
-
-Serve = Callable[[AnsweredLine], Awaitable[None]]
+Reception = Callable[[AnsweredLine, "Answerer"], Awaitable[None]]
+"""Decides what happens to a call, and does it."""
 
 
 class Answerer:
@@ -200,8 +56,9 @@ class Answerer:
 
     def __init__(
         self,
-        agent: Serve,
+        agent: Serve | None = None,
         *,
+        reception: Reception | None = None,
         host: str = "127.0.0.1",
         port: int = 5060,
         transport: Transport = "udp",
@@ -216,11 +73,16 @@ class Answerer:
         load: Load = Load(),
         srtp: SrtpPolicy = "off",
         codecs: Sequence[str] = ("PCMU", "PCMA"),
+        allow: AllowList | None = None,
+        registrations: Terms | None = None,
+        on_registration: Callable[[Registered | Removed], None] = lambda change: None,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
         Args:
             agent: called with a `Line` for each call; when it returns, the call is hung up.
+            reception: in place of an agent: takes each call as it comes in, and rejects it, or accepts it, or lets an
+                agent have it (`host`).
             host: address to listen on.
             port: SIP port, 0 for any.
             transport: what to listen for: `udp` is UDP and TCP at one port, as RFC 3261 §18.2.1 asks; `tcp` is TCP
@@ -238,13 +100,19 @@ class Answerer:
             srtp: `optional` takes SRTP where it is offered, `required` refuses calls without it, `off` those that
                 demand it.
             codecs: what is spoken; of those a caller offers its first is taken.
+            allow: whose requests are heard; others get 403. None is everybody.
+            registrations: accept REGISTER on these terms, with the credentials where there are any; see `contacts`.
+            on_registration: told when a contact is bound or takes itself away.
 
         Raises:
-            LocalProtocolError: a codec is not known.
+            LocalProtocolError: a codec is not known, or there is neither agent nor reception, or both.
         """
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
-        self._agent, self._host, self._port, self._codecs = agent, host, port, tuple(codecs)
+        if (agent is None) == (reception is None):
+            raise LocalProtocolError("an answering side needs an agent or a reception")
+        self._agent, self._reception = agent, reception
+        self._host, self._port, self._codecs = host, port, tuple(codecs)
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._algorithm: Literal["SHA-256", "MD5"] = algorithm
         self._pick, self._engine, self._timers = pick, engine, timers
@@ -256,7 +124,10 @@ class Answerer:
             public_address=PublicAddress.parse(public_address),
         )
         self._ids = RandomIds()
-        self._gate = Gate(load)
+        self._gate = Gate(load, allow)
+        challenger = partial(self._new_challenger, 401)
+        self._registrar = None if registrations is None else Registrar(registrations, challenger=challenger)
+        self._on_registration = on_registration
         self._serving: set[asyncio.Task[None]] = set()
         self.calls_served = 0
 
@@ -312,37 +183,53 @@ class Answerer:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """What was turned away: `malformed` messages, `connections`, and `calls` and `rate` as in `call.load`."""
+        """What was turned away: `malformed` messages, `connections`, and those counted in `call.load`."""
         counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
         return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
 
+    @property
+    def contacts(self) -> list[Binding]:
+        """The contacts that are registered at this moment, the preferred and latest first."""
+        return [] if self._registrar is None else self._registrar.contacts(now=clock.now())
+
     def _on_stray_request(self, request: Request, source: Hop) -> None:
+        if request.method == "ACK":
+            return  # it ends what was refused without a transaction
         new_call = request.method == "INVITE" and request.to.tag is None
         now = clock.now()
         objection = self._gate.objection(source.host, calls=self.calls, new_call=new_call, now=now)
-        if objection is not None and request.method != "ACK":
+        if objection is not None:
             self._driver.reply(request, objection.to(request, tag=self._ids.tag()), source)
         elif new_call:
             self._take(request, source)
+        elif request.method == "REGISTER" and self._registrar is not None:
+            answer = self._registrar.receive(request, now=now, nonce=self._ids.cnonce(), source=source)
+            self._driver.reply(request, answer.to(request, tag=self._ids.tag()), source)
+            for change in self._registrar.events():
+                self._on_registration(change)
         elif reply := replies.stray_reply(request, DEFAULT_EXTENSIONS.supported):
             self._driver.reply(request, reply.to(request, tag=self._ids.tag()), source)
 
     def _take(self, invite: Request, source: Hop) -> None:
         """Run a machine for a new call; it goes to the agent when the machine says `Incoming`."""
-        challenger = None
-        if self._credentials is not None:
-            challenger = Challenger(self._credentials, realm=REALM, algorithm=self._algorithm)
+        now = clock.now()
         machine = InboundCall(
             invite,
-            now=clock.now(),
+            now=now,
             local=self._driver.shown(self._host_towards(source)),
             ids=self._ids,
             source=source,
-            challenger=challenger,
+            challenger=self._new_challenger(407),
             timers=self._timers,
         )
-        line = AnsweredLine(machine, host=self._host_towards(source), on_incoming=self._on_incoming)
-        line.run_on(self._driver)
+        host = self._host_towards(source)
+        line = AnsweredLine(machine, source=source, host=host, on_incoming=self._on_incoming)
+        line.run_on(self._driver, now=now)
+
+    def _new_challenger(self, status: Literal[401, 407]) -> Challenger | None:
+        if self._credentials is None:
+            return None
+        return Challenger(self._credentials, realm=REALM, algorithm=self._algorithm, status=status)
 
     def _host_towards(self, source: Hop) -> str:
         """The local address that a caller reaches; an answerer on all interfaces has one for each."""
@@ -356,32 +243,46 @@ class Answerer:
 
     async def _serve(self, line: AnsweredLine) -> None:
         """One call from the INVITE to the agent's last word."""
-        if self._pick == "busy":
+        if self._reception is not None:
+            await self._reception(line, self)
+        elif self._pick == "busy":
             line.reject(486)
-            return
-        line.ring()
-        if self._pick == "ring":
-            await line.ended()
-            return
+        else:
+            line.ring()
+            if self._pick == "ring" or self._agent is None:
+                await line.ended()
+            else:
+                await self.host(line, self._agent)
+
+    async def open_media(self, line: AnsweredLine, *, live: bool = False, record: bool = False) -> CallMedia:
+        """Media for a call that is to be answered; whoever asks closes the stream.
+
+        Raises:
+            MediaError: there is no port.
+        """
         assert self._engine is not None
+        stream = await self._engine.open(host=line.host, live=live, record=record)
+        return CallMedia(stream, self._driver.shown(line.host)[0], self._codecs, self._ids.srtp(self._srtp))
+
+    async def host(self, line: AnsweredLine, agent: Serve) -> None:
+        """Answer a call and let an agent serve it, to its last word."""
         try:
-            stream = await self._engine.open(host=line.host, live=True, record=False)
+            offered = await self.open_media(line, live=True)
         except MediaError:
             logger.exception("call %r: no media port", line.sip_call_id)
             line.reject(503)
             return
         try:
-            shown, keys = self._driver.shown(line.host)[0], self._ids.srtp(self._srtp)
-            if await line.accept(stream, shown=shown, codecs=self._codecs, srtp=keys):
+            if await line.accept(offered):
                 self.calls_served += 1
-                await self._run_agent(line)
+                await self._run_agent(line, agent)
         finally:
             line.hang_up()
-            await stream.close()
+            await offered.stream.close()
 
-    async def _run_agent(self, line: AnsweredLine) -> None:
+    async def _run_agent(self, line: AnsweredLine, agent: Serve) -> None:
         """Let the agent serve the call; when the call is over it gets its time to finish, not more."""
-        serving = asyncio.ensure_future(self._agent(line))
+        serving = asyncio.ensure_future(agent(line))
         ended = asyncio.ensure_future(line.ended())
         try:
             await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)

@@ -135,7 +135,8 @@ async def run_batch(
     for planned, run, link in zip(plan.calls, runs, links, strict=True):
         call = BatchCall(planned, run, link)
         if out is not None:
-            call = await asyncio.to_thread(_write, call, out / planned.label)
+            call = replace(call, directory=out / planned.label)
+            await asyncio.to_thread(write_call, run, link, out / planned.label)
         calls.append(call)
         on_progress(Progress("linked", planned, run, link))
     return BatchResult(plan.name, started_at, clock.now(), tuple(calls))
@@ -192,9 +193,9 @@ async def _links(runs: Sequence[CallRun], desk: LinkDesk | None, wait_s: float) 
     return [found[run.sip_call_id] for run in runs]
 
 
-def _write(call: BatchCall, directory: Path) -> BatchCall:
-    call.run.write(directory)
-    if call.link.record is not None:
-        record = json.dumps(call.link.record, ensure_ascii=False, indent=2)
+def write_call(run: CallRun, link: LinkResult, directory: Path) -> None:
+    """Write the trace, the recording and the record of one call into `directory`; blocking."""
+    run.write(directory)
+    if link.record is not None:
+        record = json.dumps(link.record, ensure_ascii=False, indent=2)
         (directory / "record.json").write_text(record + "\n", encoding="utf-8")
-    return replace(call, directory=directory)

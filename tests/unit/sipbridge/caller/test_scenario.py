@@ -116,7 +116,7 @@ def test_the_schema_refuses_what_the_model_refuses(step: object) -> None:
         jsonschema.validate({"name": "x", "steps": [step]}, schemas()["scenario.schema.json"])
 
 
-@pytest.mark.parametrize("name", ["scenario.schema.json", "plan.schema.json"])
+@pytest.mark.parametrize("name", ["scenario.schema.json", "plan.schema.json", "answering.schema.json"])
 def test_the_schemas_in_the_docs_are_those_of_the_models(name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert written == as_text(schemas()[name]), "run tools/write_schemas.py"

@@ -1,4 +1,4 @@
-"""How much an answering side takes on before it says 503 (RFC 3261 §21.5.4)."""
+"""Whom an answering side hears, and how much it takes on before it says 503 (RFC 3261 §21.5.4)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.call.replies import Reply
 
 _MOST_SOURCES = 8192
@@ -32,12 +33,12 @@ class Load:
 class Gate:
     """Lets requests outside calls in, or says with what they are answered; counts those it turned away."""
 
-    def __init__(self, load: Load) -> None:
-        """Begin with nobody inside."""
-        self._load = load
+    def __init__(self, load: Load, allowed: AllowList | None = None) -> None:
+        """Begin with nobody inside; `allowed` are those who may come, None is everybody."""
+        self._load, self._allowed = load, allowed
         self._buckets: dict[str, tuple[float, float]] = {}
         self.refused: Counter[str] = Counter()
-        """How many requests came over which bound: `calls`, `rate`."""
+        """How many requests came over which bound: `calls`, `rate`; `source` is not allowed."""
 
     def objection(self, source: str, *, calls: int, new_call: bool, now: float) -> Reply | None:
         """What a request from the address `source` is refused with, None to let it in.
@@ -48,6 +49,9 @@ class Gate:
             new_call: the request would make one more.
             now: Unix time in seconds.
         """
+        if self._allowed is not None and not self._allowed.admits(source):
+            self.refused["source"] += 1
+            return Reply(403, reason="Forbidden: calls from this address are not taken")
         wait_s = self._wait(source, now)
         if wait_s > 0:
             self.refused["rate"] += 1

@@ -12,6 +12,7 @@ from tuner_sipbridge.call.events import (
     Answered,
     CallEvent,
     Cancelled,
+    EarlyMedia,
     Incoming,
     NegotiationFailed,
     PartiesNamed,
@@ -123,6 +124,8 @@ class ReceivedInvite:
             body = self._describe(address, port, codecs, srtp, now)
             if body is not None:
                 self._progress.send(status, now=now, headers=self._headers(), body=body)
+            if self.usage is not None and self.usage.session.agreed is not None:
+                self._events.append(EarlyMedia(status, self.usage.session.agreed))
 
     def accept(self, *, now: float, address: str, port: int, codecs: Sequence[str], srtp: Srtp) -> None:
         """Send 200 with our SDP; behind early media that waits for its PRACK, so does the 200 (RFC 3262 §3)."""

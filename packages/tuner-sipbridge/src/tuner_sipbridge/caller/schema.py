@@ -1,10 +1,11 @@
-"""The JSON Schemas of the files that users write: scenario and plan."""
+"""The JSON Schemas of the files that users write: scenario, plan and answering plan."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from tuner_sipbridge.caller.answering_plan import AnsweringFile
 from tuner_sipbridge.caller.plan import PlanFile
 from tuner_sipbridge.caller.scenario import Scenario
 
@@ -16,6 +17,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {
         "scenario.schema.json": {"$schema": DIALECT, **Scenario.model_json_schema()},
         "plan.schema.json": {"$schema": DIALECT, **PlanFile.model_json_schema()},
+        "answering.schema.json": {"$schema": DIALECT, **AnsweringFile.model_json_schema()},
     }
 
 

@@ -1,4 +1,4 @@
-"""`answer`: host a reference agent behind SIP on this machine."""
+"""`answer`: host a reference agent behind SIP on this machine, or answer by a plan."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ import signal
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 from tuner_sipbridge.agents.faults import Fault
 from tuner_sipbridge.agents.reference import load_agent
-from tuner_sipbridge.answerer import Answerer, Serve
-from tuner_sipbridge.cli.exits import errors_as_exit_codes
+from tuner_sipbridge.answered_line import Serve
+from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.call.allowed import AllowList
+from tuner_sipbridge.caller.answering_plan import AnsweringPlan
+from tuner_sipbridge.cli.answer_plan import Course, answer_plan, credentials_of
+from tuner_sipbridge.cli.exits import USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, TunerUrl
 from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.transport_options import (
     AnswerTransport,
@@ -46,7 +52,13 @@ class Pick(StrEnum):
 
 
 def answer(
-    agent: Annotated[AgentName, typer.Option(help="Who answers.")],
+    agent: Annotated[AgentName | None, typer.Option(help="Who answers.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ANSWERING.yaml", help="Rules for which call is answered how, in place of an agent."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
@@ -74,21 +86,43 @@ def answer(
     ] = Pick.answer,
     srtp: Annotated[SrtpChoice, typer.Option(help=SRTP_HELP)] = SrtpChoice.off,
     codec: Annotated[list[Codec] | None, typer.Option(help=CODEC_HELP)] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Address or network whose calls are taken; may be repeated. Others get 403.",
+        ),
+    ] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="With a plan: end after so many calls.")] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", min=0.1, help="End after so many seconds.")
+    ] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    tuner: TunerUrl = None,
+    link_wait: LinkWait = 15.0,
     fault: Annotated[
         Fault | None, typer.Option(hidden=True, help="Break the agent's post, to see what Tuner makes of it.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log at INFO.")] = False,
 ) -> None:
-    """Answer SIP calls with a reference agent until interrupted.
+    """Answer SIP calls with a reference agent, or by a plan as the humans whom an agent calls, until interrupted.
 
     The agents `pipecat` and `livekit` post each call to Tuner as TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_AGENT_ID
-    and TUNER_BASE_URL say.
+    and TUNER_BASE_URL say. Exit code with --plan: 0: all calls passed. 1: one did not, or did not come. 2: bad usage
+    or file. 3: could not run.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
     if (username is None) != (password is None):
-        typer.echo("error: --username and --password go together", err=True)
-        raise typer.Exit(2)
+        _refuse("--username and --password go together")
+    if (agent is None) == (plan is None):
+        _refuse("give either --agent or --plan")
     with errors_as_exit_codes():
+        rules = AnsweringPlan.load(plan) if plan is not None else None
+        login = (username, password) if username is not None else None
+        if rules is not None:
+            login = login or credentials_of(rules)
+            allow = allow or rules.settings.allow
         answerer = partial(
             Answerer,
             host=host,
@@ -96,20 +130,34 @@ def answer(
             transport=transport.value,
             tls=TlsSettings(ca_file=tls_ca, certificate=tls_cert, key=tls_key),
             public_address=public_address,
-            username=username,
-            password=password,
+            username=login[0] if login is not None else None,
+            password=login[1] if login is not None else None,
             pick=pick.value,
             srtp=srtp.value,
             codecs=spoken(codec),
+            allow=AllowList.of(allow) if allow is not None else None,
         )
-        asyncio.run(_answer(agent, fault, answerer))
+        if rules is not None:
+            course = Course(calls, for_s, out, tuner, link_wait, as_json)
+            answer_plan(rules, answerer, course, _interrupted)
+        elif agent is not None:
+            asyncio.run(_answer(agent, fault, answerer, for_s))
 
 
-async def _answer(name: AgentName, fault: Fault | None, answerer_of: Callable[[Serve], Answerer]) -> None:
+def _refuse(problem: str) -> NoReturn:
+    typer.echo(f"error: {problem}", err=True)
+    raise typer.Exit(USAGE)
+
+
+async def _answer(
+    name: AgentName, fault: Fault | None, answerer_of: Callable[[Serve], Answerer], for_s: float | None
+) -> None:
     agent = await load_agent(name.value, fault=fault)
     async with answerer_of(agent) as answerer:
         typer.echo(f"Answering as {name.value} at {answerer.uri}")
-        await _interrupted()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(for_s):
+                await _interrupted()
 
 
 async def _interrupted() -> None:

@@ -22,7 +22,7 @@ from tuner_sipbridge.cli.location_options import (
     TrunkTexts,
     trunks_of,
 )
-from tuner_sipbridge.cli.options import Pcap, ProviderName
+from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, Pcap, ProviderName, TunerUrl
 from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
@@ -43,20 +43,6 @@ from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.ladder_text import ladder_text
 from tuner_sipbridge.report.progress import BatchDisplay
 from tuner_sipbridge.report.terminal import print_results, results_console
-
-Out = Annotated[
-    Path | None, typer.Option(help="Directory for traces, recordings, result.json and report.html.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
-TunerUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="TUNER_LOCAL_URL", help="A local Tuner to register the calls with and to ask for links."
-    ),
-]
-LinkWait = Annotated[
-    float, typer.Option(min=0.0, help="Seconds to wait for the agent's posts after the last call.")
-]
 
 
 def dial(

@@ -21,3 +21,16 @@ ProviderName = Annotated[
         help="Whose edge it is (see `providers`): its transport, port and headers where the URI names none.",
     ),
 ]
+Out = Annotated[
+    Path | None, typer.Option(help="Directory for traces, recordings, result.json and report.html.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+TunerUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TUNER_LOCAL_URL", help="A local Tuner to register the calls with and to ask for links."
+    ),
+]
+LinkWait = Annotated[
+    float, typer.Option(min=0.0, help="Seconds to wait for the agent's posts after the last call.")
+]

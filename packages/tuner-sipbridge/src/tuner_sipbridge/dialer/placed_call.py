@@ -10,6 +10,7 @@ from typing import Any
 
 from tuner_sipbridge.audio import g711
 from tuner_sipbridge.call import events as signalling
+from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
 from tuner_sipbridge.caller.utterance import Utterance
@@ -60,7 +61,7 @@ class PlacedCall:
         self._driver: SipDriver | None = None
         self._failover: Failover | None = None
         self._patience_s = 0.0
-        self._machine: OutboundCall | None = None
+        self._machine: OutboundCall | InboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
         self._undecipherable = ""
@@ -148,7 +149,7 @@ class PlacedCall:
         """End the hold."""
         self._act(lambda machine, now: machine.resume(now=now))
 
-    def _act(self, step: Callable[[OutboundCall, float], None]) -> None:
+    def _act(self, step: Callable[[OutboundCall | InboundCall, float], None]) -> None:
         leg, machine = self._leg, self._machine
         if leg is not None and machine is not None and not self._over.is_set():
             leg.act(lambda now: step(machine, now))

@@ -32,7 +32,7 @@ class Signalling:
 
 def signalling_of(trace: Trace) -> Signalling:
     """The signalling times of one trace."""
-    dialled = _sent(trace, "INVITE ") or trace.first("call.dialled")
+    dialled = _sent(trace, "INVITE ") or trace.first("call.dialled", "call.received")
     ringing, answered = trace.first("call.ringing"), trace.first("call.answered")
     ended = trace.first("call.ended")
     bye = _sent(trace, "BYE ")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuner_sipbridge.batch import BatchCall, BatchResult
+from tuner_sipbridge.dialer.run import CallRun
+from tuner_sipbridge.link import LinkResult
 from tuner_sipbridge.report.html import write_report
 from tuner_sipbridge.report.result import CallResult, RunResult
 
@@ -30,18 +32,34 @@ def report_on(batch: BatchResult, *, out: Path | None) -> RunResult:
 
 
 def _call(call: BatchCall, out: Path | None) -> CallResult:
-    run, link = call.run, call.link
+    return call_result(
+        call.run, call.link, agent=call.planned.target.agent, directory=call.directory, out=out
+    )
+
+
+def call_result(
+    run: CallRun, link: LinkResult, *, agent: str, directory: Path | None, out: Path | None
+) -> CallResult:
+    """The result of one call.
+
+    Args:
+        run: how it went.
+        link: what Tuner made of it.
+        agent: name of the agent.
+        directory: where its files lie; None when nothing was written.
+        out: the directory `result.json` will lie in; paths are given relative to it.
+    """
     answered, ended = run.trace.first("call.answered"), run.trace.first("call.ended")
-    dialled = run.trace.first("call.dialled")
+    began = run.trace.first("call.dialled", "call.received")
 
     def path(name: str) -> str | None:
-        if call.directory is None or not (call.directory / name).exists():
+        if directory is None or not (directory / name).exists():
             return None
-        return (call.directory / name).relative_to(out or call.directory.parent).as_posix()
+        return (directory / name).relative_to(out or directory.parent).as_posix()
 
     return CallResult(
-        agent=call.planned.target.agent,
-        scenario=call.planned.scenario.name,
+        agent=agent,
+        scenario=run.scenario,
         target=run.target,
         sip_call_id=run.sip_call_id,
         correlation_id=run.correlation_id,
@@ -49,8 +67,8 @@ def _call(call: BatchCall, out: Path | None) -> CallResult:
         detail=run.outcome.detail,
         linked=link.linked,
         linked_by=link.by,
-        reason=_reason(call),
-        started_at=dialled.at if dialled is not None else 0.0,
+        reason=_reason(run, link),
+        started_at=began.at if began is not None else 0.0,
         duration_s=round(ended.at - answered.at, 3) if answered is not None and ended is not None else 0.0,
         recording=path("call.wav"),
         trace=path("trace.jsonl"),
@@ -59,8 +77,8 @@ def _call(call: BatchCall, out: Path | None) -> CallResult:
     )
 
 
-def _reason(call: BatchCall) -> str:
+def _reason(run: CallRun, link: LinkResult) -> str:
     """What broke and where, first things first; when nothing did, how the call was linked."""
-    if not call.run.outcome.passed:
-        return call.run.outcome.detail
-    return f"{call.link.reason}; {call.link.warning}" if call.link.warning else call.link.reason
+    if not run.outcome.passed:
+        return run.outcome.detail
+    return f"{link.reason}; {link.warning}" if link.warning else link.reason

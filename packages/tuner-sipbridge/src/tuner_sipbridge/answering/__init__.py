@@ -1,0 +1,1 @@
+"""Simulated humans that an agent calls: reception by rules, results, progress."""

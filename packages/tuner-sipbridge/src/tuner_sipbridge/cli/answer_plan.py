@@ -1,0 +1,111 @@
+"""`answer --plan`: answer calls by rules, as the humans whom an agent calls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from tuner_sipbridge.agents.reference import load_agent
+from tuner_sipbridge.answered_line import Serve
+from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.answering.display import AnsweringDisplay
+from tuner_sipbridge.answering.results import Results
+from tuner_sipbridge.answering.run import MakeAnswerer, answer_by_plan
+from tuner_sipbridge.caller.answering_plan import AnsweringPlan
+from tuner_sipbridge.cli.exits import FAILED
+from tuner_sipbridge.link import LinkDesk
+from tuner_sipbridge.report.html import write_report
+from tuner_sipbridge.report.result import RunResult
+from tuner_sipbridge.report.terminal import print_results, results_console
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long a plan is answered by, and where its results go."""
+
+    calls: int | None = None
+    for_s: float | None = None
+    out: Path | None = None
+    tuner: str | None = None
+    link_wait_s: float = 15.0
+    as_json: bool = False
+
+
+def answer_plan(
+    plan: AnsweringPlan, make: MakeAnswerer, course: Course, interrupted: Callable[[], Awaitable[None]]
+) -> None:
+    """Answer, report, and leave with the exit code."""
+    result = asyncio.run(_answer(plan, make, course, interrupted))
+    if course.out is not None:
+        result.write(course.out)
+        write_report(result, course.out)
+    if course.as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    elif result.calls:
+        print_results(result, results_console())
+        if course.out is not None:
+            typer.echo(f"report: {course.out / 'report.html'}")
+    missing = "" if course.as_json else _missing(plan, result, course)
+    if missing:
+        typer.echo(missing, err=True)
+    if not all(call.passed for call in result.calls) or _missing(plan, result, course):
+        raise typer.Exit(FAILED)
+
+
+def _missing(plan: AnsweringPlan, result: RunResult, course: Course) -> str:
+    """What did not come although it was waited for; calls that agents were hosted for leave no result."""
+    if any(rule.rule.host is not None for rule in plan.rules):
+        return ""
+    if course.calls is not None and len(result.calls) < course.calls:
+        return f"{len(result.calls)} of {course.calls} calls came"
+    return "no call came" if course.for_s is not None and not result.calls else ""
+
+
+async def _answer(
+    plan: AnsweringPlan, make: MakeAnswerer, course: Course, interrupted: Callable[[], Awaitable[None]]
+) -> RunResult:
+    agents: dict[str, Serve] = {}
+    for rule in plan.rules:
+        if rule.rule.host is not None:
+            agents[rule.rule.host] = await load_agent(rule.rule.host)
+    errors = Console(stderr=True, quiet=course.as_json)
+
+    def ready(answerer: Answerer) -> None:
+        # Standard error: standard output is for the result.
+        typer.echo(f"Answering by {plan.name} at {answerer.uri}", err=True)
+
+    async with AsyncExitStack() as stack:
+        desk = await stack.enter_async_context(LinkDesk(course.tuner)) if course.tuner is not None else None
+        results = Results(
+            desk=desk,
+            link_wait_s=course.link_wait_s,
+            out=course.out,
+            on_progress=AnsweringDisplay(errors, calls=course.calls),
+        )
+        return await answer_by_plan(
+            plan,
+            make,
+            results,
+            agents=agents,
+            until=interrupted(),
+            calls=course.calls,
+            for_s=course.for_s,
+            on_ready=ready,
+        )
+
+
+def credentials_of(plan: AnsweringPlan) -> tuple[str, str] | None:
+    """User name and password that the plan asks callers for.
+
+    Raises:
+        FileError: the variable that it names is not set.
+    """
+    password = plan.password(os.environ)
+    return (plan.settings.username, password) if plan.settings.username and password is not None else None
