@@ -1,4 +1,7 @@
-"""Run the bench: `python -m bench [--quick] [--calls 100 300] [--seconds 4] [--rounds 3] [--only tuner sipp core]`."""
+"""Run the bench: `python -m bench [--quick] [--calls 100 300] [--seconds 4] [--rounds 3] [--only tuner sipp core]`.
+
+`--only signalling` is calls without media.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -22,6 +26,9 @@ from bench.page import page_of
 from bench.peers import PeerEnvironment
 from bench.results import Conditions, Row, disturbance
 from bench.run import ROOT, RunFailed, run_once
+from bench.signalling import figures as signalling_figures
+from bench.signalling import page as signalling_page
+from bench.signalling import run as signalling_run
 from bench.subjects import all_subjects
 from bench.table import table_of
 
@@ -30,6 +37,17 @@ BUDGET_S = 280.0
 
 CORE = "core"
 """The key of all figures of tuner-core."""
+SIGNALLING = "signalling"
+"""The key of all figures of calls without media."""
+
+
+@dataclass(slots=True)
+class _Sections:
+    """What was measured besides the rows; None where it was not asked for or failed, and why it failed."""
+
+    core: Measured | None = None
+    signalling: signalling_run.Measured | None = None
+    failures: list[str] = field(default_factory=list[str])
 
 
 def main() -> int:
@@ -42,23 +60,25 @@ def main() -> int:
     seconds = options.seconds or (2.0 if options.quick else 4.0)
     only = options.only or []
     with tempfile.TemporaryDirectory(prefix="tuner-bench-peers-") as folder, _Display(console) as display:
-        media = [key for key in only if key != CORE]
+        media = [key for key in only if key not in (CORE, SIGNALLING)]
         rows: list[Row] = []
-        rounds, core, failure = 0, None, ""
+        rounds, sections = 0, _Sections()
         if media or not only:
             display.say("installing the peers into a throwaway environment")
             subjects = all_subjects(counts, PeerEnvironment(Path(folder) / "venv"), only=media)
             rows = [Row(subject, failure=subject.absent) for subject in subjects]
             rounds = _measure(rows, display, options, seconds)
         if CORE in only or not only:
-            core, failure = _measure_core(Path(folder), display, options)
+            _measure_core(sections, Path(folder), display, options)
+        if SIGNALLING in only or not only:
+            _measure_signalling(sections, Path(folder), display, options)
     conditions = Conditions.of_this_machine(rounds=rounds, seconds=seconds, pinned=options.pin)
-    _print(console, rows, conditions, core, failure)
-    _write(rows, conditions, core, options.out)
+    _print(console, rows, conditions, sections)
+    _write(rows, conditions, sections, options.out)
     console.print(
         f"\n{options.out}/bench.html shows it as a picture, {options.out}/bench.json holds every run."
     )
-    return 1 if failure or not all(row.runs for row in rows if row.subject.ours) else 0
+    return 1 if sections.failures or not all(row.runs for row in rows if row.subject.ours) else 0
 
 
 def _options() -> argparse.Namespace:
@@ -71,7 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        help="keys of rows: tuner, tuner-busy, agent-transport, aiosipua, sipp, …; core for tuner-core",
+        help="keys of rows: tuner, tuner-busy, agent-transport, aiosipua, sipp, …; core: tuner-core; signalling",
     )
     parser.add_argument("--pin", action="store_true", help="far end on the last core, dialer on the others")
     parser.add_argument("--quick", action="store_true", help="100 calls, one round of 2 s")
@@ -100,37 +120,48 @@ def _measure(rows: Sequence[Row], display: _Display, options: argparse.Namespace
     return rounds
 
 
-def _measure_core(
-    folder: Path, display: _Display, options: argparse.Namespace
-) -> tuple[Measured | None, str]:
+def _measure_core(sections: _Sections, folder: Path, display: _Display, options: argparse.Namespace) -> None:
     """What the core costs, or why that is not known."""
     sizes, rounds = (QUICK, 1) if options.quick else (Sizes(), options.rounds)
     try:
-        return measure(folder, sizes=sizes, rounds=rounds, say=display.say), ""
+        sections.core = measure(folder, sizes=sizes, rounds=rounds, say=display.say)
     except WorkerFailed as error:
-        return None, f"core: {error}"
+        sections.failures.append(f"core: {error}")
 
 
-def _print(
-    console: Console, rows: Sequence[Row], conditions: Conditions, core: Measured | None, failure: str
+def _measure_signalling(
+    sections: _Sections, folder: Path, display: _Display, options: argparse.Namespace
 ) -> None:
+    """What calls without media cost, or why that is not known."""
+    quick = options.quick
+    sizes, rounds = (signalling_run.QUICK, 1) if quick else (signalling_run.Sizes(), options.rounds)
+    try:
+        sections.signalling = signalling_run.measure(folder, sizes=sizes, rounds=rounds, say=display.say)
+    except WorkerFailed as error:
+        sections.failures.append(f"signalling: {error}")
+
+
+def _print(console: Console, rows: Sequence[Row], conditions: Conditions, sections: _Sections) -> None:
     if rows:
         console.print(table_of(rows, conditions))
-    if core is not None:
-        console.print(core_table_of(figures_of(core), core, conditions.where))
-    if failure:
+    if sections.core is not None:
+        console.print(core_table_of(figures_of(sections.core), sections.core, conditions.where))
+    if sections.signalling is not None:
+        console.print(signalling_page.table_of(sections.signalling, conditions.where))
+    for failure in sections.failures:
         console.print(failure, markup=False)
 
 
-def _write(rows: Sequence[Row], conditions: Conditions, core: Measured | None, out: Path) -> None:
+def _write(rows: Sequence[Row], conditions: Conditions, sections: _Sections, out: Path) -> None:
     folder = ROOT / out
     folder.mkdir(parents=True, exist_ok=True)
-    figures = figures_of(core) if core is not None else []
     result: dict[str, object] = {
         "conditions": {**asdict(conditions), "others_share": round(disturbance(rows), 3)},
         "rows": [row.to_json() for row in rows],
     }
-    if core is not None:
+    drawn: list[dict[str, Any]] = []
+    if (core := sections.core) is not None:
+        figures = figures_of(core)
         result["core"] = {
             "rounds": core.rounds,
             "others_share": round(core.others, 3),
@@ -138,9 +169,12 @@ def _write(rows: Sequence[Row], conditions: Conditions, core: Measured | None, o
             "figures": [figure.to_json() for figure in figures],
             "runs": {"ours": core.ours.said, "published": core.peer.said},
         }
-    section = section_of(figures, core, conditions.where) if core is not None else None
+        drawn.append(section_of(figures, core, conditions.where))
+    if sections.signalling is not None:
+        result["signalling"] = signalling_figures.to_json(sections.signalling)
+        drawn.append(signalling_page.section_of(sections.signalling, conditions.where))
     (folder / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
-    (folder / "bench.html").write_text(page_of(rows, conditions, section))
+    (folder / "bench.html").write_text(page_of(rows, conditions, drawn))
 
 
 class _Display:

@@ -1,4 +1,4 @@
-"""The result as a picture: one self-contained page with two bar charts, the table, and the core's figures."""
+"""The result as a picture: one self-contained page with two bar charts, the table, and further sections."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Panel:
     marks: list[tuple[float, str]]
 
 
-def page_of(rows: Sequence[Row], conditions: Conditions, core: Mapping[str, Any] | None = None) -> str:
+def page_of(rows: Sequence[Row], conditions: Conditions, sections: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page as HTML.
 
     Args:
         rows: as measured; those without a run are in the table only.
         conditions: told below the title.
-        core: the section of tuner-core, as `bench.core.page` makes it.
+        sections: what follows, as `bench.core.page` makes it.
     """
     drawn = [row for row in rows if row.runs]
     environment = Environment(
@@ -59,7 +59,7 @@ def page_of(rows: Sequence[Row], conditions: Conditions, core: Mapping[str, Any]
         label_x=LABELS - 12,
         conditions=conditions.sentence,
         notes=notes(rows),
-        core=core,
+        sections=sections,
     )
 
 

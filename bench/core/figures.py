@@ -57,14 +57,14 @@ class Figure:
         """Whether ours is below its bound, if it has one."""
         return self.bound is None or self.ours < self.bound
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
+    def to_json(self, peer: str = "published") -> dict[str, Any]:
+        """All of it, the peer's value under the peer's name."""
         return {
             "key": self.key,
             "what": f"{self.group}: {self.name}",
             "unit": self.unit,
             "ours": round(self.ours, 4),
-            "published": None if self.peer is None else round(self.peer, 4),
+            peer: None if self.peer is None else round(self.peer, 4),
             "ratio": None if self.ratio is None else round(self.ratio, 4),
             **({"why_not": self.why_not} if self.why_not else {}),
             **({} if self.bound is None else {"bound": self.bound, "holds": self.holds}),

@@ -26,13 +26,24 @@ class Line:
 
 def section_of(figures: Sequence[Figure], measured: Measured, where: str) -> dict[str, Any]:
     """What the page's template is told of the core."""
+    conditions = f"{where}; {often(measured.rounds)}"
+    return comparison(
+        "What the core costs", f"tuner-core {PUBLISHED}", figures, conditions, notes_of(measured)
+    )
+
+
+def comparison(
+    title: str, peer: str, figures: Sequence[Figure], conditions: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    """A section of the page: ours beside a peer, figure by figure under their groups."""
     return {
+        "title": title,
         "groups": [
             (name, [_line(one) for one in group]) for name, group in groupby(figures, lambda one: one.group)
         ],
-        "published": PUBLISHED,
-        "conditions": f"{where}; {often(measured)}",
-        "notes": notes_of(measured),
+        "peer": peer,
+        "conditions": conditions,
+        "notes": notes,
     }
 
 

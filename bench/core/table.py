@@ -1,4 +1,4 @@
-"""The core's figures on a terminal."""
+"""The core's figures on a terminal, and any others that stand beside a peer's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from bench.core.run import PUBLISHED, Measured
 
 def table_of(figures: Sequence[Figure], measured: Measured, where: str) -> RenderableType:
     """The table with its notes; `where` names the machine."""
-    table = Table(title="What the core costs", title_justify="left", pad_edge=False)
+    lines = [f"{where}; {often(measured.rounds)}.", *notes_of(measured)]
+    return comparison("What the core costs", f"tuner-core\n{PUBLISHED}", figures, lines)
+
+
+def comparison(title: str, peer: str, figures: Sequence[Figure], lines: Sequence[str]) -> RenderableType:
+    """Ours beside a peer, figure by figure under their groups, and lines of text below."""
+    table = Table(title=title, title_justify="left", pad_edge=False)
     table.add_column("")
-    for heading in ("ours", f"tuner-core\n{PUBLISHED}", "ratio"):
+    for heading in ("ours", peer, "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     group = ""
     for figure in figures:
@@ -26,7 +32,6 @@ def table_of(figures: Sequence[Figure], measured: Measured, where: str) -> Rende
             table.add_row(Text(figure.group, "bold"))
             group = figure.group
         table.add_row(f"  {figure.name}", *cells(figure))
-    lines = [f"{where}; {often(measured)}.", *notes_of(measured)]
     return Group(table, *(Padding(Text(line), (0, 0, 0, 1)) for line in lines))
 
 
@@ -40,7 +45,9 @@ def cells(figure: Figure) -> tuple[str, str, str]:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Three digits that count; none is a plain 0."""
+    if not value:
+        return "0"
     if value >= 100:
         return f"{value:,.0f}"
     if value >= 10:
@@ -48,6 +55,6 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def often(measured: Measured) -> str:
+def often(rounds: int) -> str:
     """How often it was measured."""
-    return "one round" if measured.rounds == 1 else f"medians of {measured.rounds} alternating rounds"
+    return "one round" if rounds == 1 else f"medians of {rounds} alternating rounds"
