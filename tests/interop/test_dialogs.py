@@ -48,7 +48,7 @@ class Caller:
     def __init__(self, machine: OutboundCall) -> None:
         self._machine = machine
         self._events = asyncio.Queue[CallEvent]()
-        self._leg: Leg | None = None
+        self._leg: Leg[CallEvent] | None = None
         self._answer = asyncio.Event()
         self.answers: list[tuple[str, int]] = []
         """Method and status of each response."""

@@ -52,13 +52,22 @@ class Edge:
             await self.proxy.register(self._sipp, user, answerer.uri)
             yield answerer
 
-    def dialer(self, *, password: str | None = None, public_address: str | None = None) -> Dialer:
+    def dialer(
+        self,
+        *,
+        password: str | None = None,
+        public_address: str | None = None,
+        register: bool = False,
+        transport: Transport = "udp",
+    ) -> Dialer:
         return Dialer(
             username=self.proxy.username,
             password=password or self.proxy.password,
             tls=TlsSettings(ca_file=self._authority.file),
             engine=self._engine,
             public_address=public_address,
+            register=register,
+            transport=transport,
         )
 
 
@@ -123,6 +132,22 @@ async def test_either_side_ends_a_call_through_a_proxy(edge: Edge, caller: Trans
     assert ended is not None
     assert ended.fields["by"] == "agent"
     assert sent(theirs, "SIP/2.0 200")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_dialer_registers_calls_and_is_gone_afterwards(edge: Edge, transport: Transport):
+    """Its Contact is found by the proxy while it is open, where it takes no calls, and not after that."""
+    user = edge.proxy.uri(edge.proxy.username, transport)
+    async with edge.agent("agent", "tcp"), edge.dialer() as other:
+        async with edge.dialer(register=True, transport=transport) as dialer:
+            run = await dialer.run(edge.proxy.uri("agent", transport), BEEP)
+            back = await other.run(user, BEEP)
+        gone = await other.run(user, BEEP)
+    assert run.outcome.kind == "success", run.outcome.detail
+    assert f"From: <sip:{edge.proxy.username}@127.0.0.1>;" in sent(run, "INVITE ")[0]
+    assert run.trace.first("call.registered") is not None
+    assert (back.outcome.kind, back.outcome.status) == ("agent_error", 480)
+    assert (gone.outcome.kind, gone.outcome.status) == ("client_error", 404)
 
 
 async def test_a_user_who_is_not_registered(edge: Edge):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         LocalProtocolError,
         NegotiationFailed,
         NetworkError,
+        NotRegistered,
         SipBridgeError,
     )
     from tuner_sipbridge.link import LinkDesk, LinkResult
@@ -51,6 +52,7 @@ __all__ = [
     "LocalProtocolError",
     "NegotiationFailed",
     "NetworkError",
+    "NotRegistered",
     "Outcome",
     "Scenario",
     "SipBridgeError",

@@ -52,9 +52,9 @@ class AnsweredLine:
         """Where the first INVITE came from."""
         self.host = host
         """Local address that the caller reaches, for the media."""
-        self._observer: CallObserver | None = None
+        self._observer: CallObserver[signalling.CallEvent] | None = None
         self._earlier: list[tuple[Message, Hop, bool, float]] = []
-        self._leg: Leg | None = None
+        self._leg: Leg[signalling.CallEvent] | None = None
         self._stream: media.MediaStream | None = None
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = loop.create_future()
@@ -106,7 +106,7 @@ class AnsweredLine:
         self._leg = driver.add(self.machine, self)
         self._leg.act(lambda now: None)
 
-    def hand_over(self, observer: CallObserver) -> Leg:
+    def hand_over(self, observer: CallObserver[signalling.CallEvent]) -> Leg[signalling.CallEvent]:
         """Let somebody else lead the call, and hear of what was sent and received already.
 
         Raises:

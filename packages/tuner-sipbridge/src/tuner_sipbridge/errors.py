@@ -14,6 +14,7 @@ SipBridgeError
     ├── AuthenticationFailed(status, realm)
     ├── CallTimedOut(stage)
     ├── CallUnreachable
+    ├── NotRegistered(status, credentials)
     └── NegotiationFailed
 ```
 """
@@ -126,6 +127,21 @@ class CallTimedOut(CallError):
 
 class CallUnreachable(CallError):
     """No way to the far end: its name is unknown, nothing listens there, or its certificate is not trusted."""
+
+
+class NotRegistered(CallError):
+    """The registration that the call needs does not stand; no INVITE was sent.
+
+    Attributes:
+        status: SIP status code of the registrar's refusal, 0 without an answer.
+        credentials: what is wrong is who we are: user name, password, or a user that is not known there.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 0, credentials: bool = False, sip_call_id: str = ""
+    ) -> None:
+        self.status, self.credentials = status, credentials
+        super().__init__(message, sip_call_id=sip_call_id)
 
 
 class NegotiationFailed(CallError):

@@ -96,6 +96,7 @@ class Registration:
         timers: Timers = DEFAULT_TIMERS,
         transport: Transport = "udp",
         route: Sequence[Uri] = (),
+        to: Hop | None = None,
     ) -> None:
         """Prepare; nothing is sent before `start`.
 
@@ -110,6 +111,7 @@ class Registration:
             timers: the base values of RFC 3261 §17.
             transport: what the requests go by, where the URI of the next hop names none.
             route: an outbound proxy, or more than one.
+            to: where the requests go; found by the URI of the next hop when None.
 
         Raises:
             LocalProtocolError: a URI is no SIP URI, or the time is not positive.
@@ -125,7 +127,7 @@ class Registration:
         self._tag = ids.tag()
         self._call_id = sip_call_id
         self._expires = expires_s
-        self._route = [NameAddr(uri) for uri in route]
+        self._route, self._to = [NameAddr(uri) for uri in route], to
         self._cseq = 0
         self._wish = _Wish.NOTHING
         self._sent: Request | None = None
@@ -140,6 +142,11 @@ class Registration:
     def sip_call_id(self) -> str:
         """Call-ID of the registration."""
         return self._call_id
+
+    @property
+    def address_of_record(self) -> Uri:
+        """Who is registered."""
+        return self._user.uri
 
     @property
     def registered(self) -> bool:
@@ -228,7 +235,7 @@ class Registration:
 
     def _send(self, request: Request, now: float) -> None:
         self._sent = request
-        self._layer.send(request, now=now)
+        self._layer.send(request, now=now, to=self._to)
 
     def _pump(self, now: float) -> None:
         while events := self._layer.events():

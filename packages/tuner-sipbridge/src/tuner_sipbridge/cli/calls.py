@@ -23,6 +23,7 @@ from tuner_sipbridge.cli.location_options import (
     trunks_of,
 )
 from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, Pcap, ProviderName, TunerUrl
+from tuner_sipbridge.cli.register_options import Register, RegistrarUri, registering
 from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
@@ -36,7 +37,8 @@ from tuner_sipbridge.cli.transport_options import (
     TransportName,
     tls_settings,
 )
-from tuner_sipbridge.dialer.dialer import Dialer, dialable
+from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.dialer.provided import dialable
 from tuner_sipbridge.link import LinkDesk
 from tuner_sipbridge.providers import find_provider
 from tuner_sipbridge.report.collect import report_on
@@ -67,6 +69,8 @@ def dial(
     ring_timeout: Annotated[
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
+    register: Register = False,
+    registrar: RegistrarUri = None,
     provider: ProviderName = None,
     transport: DialTransport = TransportName.udp,
     tls_ca: TlsCa = None,
@@ -105,6 +109,7 @@ def dial(
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
             provider=None if provider is None else find_provider(provider),
+            register=registering(register, registrar),
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,
@@ -123,6 +128,8 @@ def run(
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Calls standing at the same time; the plan's by default.")
     ] = None,
+    register: Register = False,
+    registrar: RegistrarUri = None,
     provider: ProviderName = None,
     transport: DialTransport = TransportName.udp,
     tls_ca: TlsCa = None,
@@ -152,6 +159,7 @@ def run(
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
             provider=None if provider is None else find_provider(provider),
+            register=registering(register, registrar),
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,

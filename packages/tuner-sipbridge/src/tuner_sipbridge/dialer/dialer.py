@@ -16,13 +16,19 @@ from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
 from tuner_sipbridge.dialer.failover import Failover
-from tuner_sipbridge.dialer.outcome import Outcome, OutcomeClass
+from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
-from tuner_sipbridge.dialer.provided import addressed, own_headers, srtp_for
+from tuner_sipbridge.dialer.provided import addressed, dialable, own_headers, srtp_for
+from tuner_sipbridge.dialer.registering import (
+    DEFAULT_USER,
+    TAKES_NO_CALLS,
+    Registrations,
+    read_registrar,
+)
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.dialer.ways import Way, Ways
-from tuner_sipbridge.errors import CallError, LocalProtocolError, NetworkError, SipBridgeError
+from tuner_sipbridge.errors import CallError, LocalProtocolError, SipBridgeError
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
@@ -35,7 +41,7 @@ from tuner_sipbridge.providers import Provider, provider_of
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import check_codecs, make_offer
 from tuner_sipbridge.sdp.session import SessionDescription
-from tuner_sipbridge.sip.routing import Transport, transport_of
+from tuner_sipbridge.sip.routing import Transport
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
@@ -65,7 +71,9 @@ class Dialer:
         password: str | None = None,
         host: str | None = None,
         port: int = 0,
-        from_user: str = "tuner",
+        from_user: str | None = None,
+        register: bool | str = False,
+        register_for: int = 3600,
         transport: Transport = "udp",
         tls: TlsSettings | None = None,
         public_address: str | None = None,
@@ -88,7 +96,11 @@ class Dialer:
             password: for digest authentication.
             host: local address to send from; the interface towards each target when not given.
             port: local SIP port, 0 for any.
-            from_user: user part of the From URI.
+            from_user: user part of the From URI; `tuner` when not given, or who is registered.
+            register: register before the first call, at the host of its target or at this SIP URI, refresh while open,
+                and withdraw at the end (RFC 3261 §10). Who is registered is `from_user`, else the user name, and it
+                stands in From. Calls that come in get 480.
+            register_for: seconds to ask for; the registrar may change them.
             transport: what carries SIP to URIs that name no transport themselves. Requests that are too long for
                 UDP go over TCP in any case (RFC 3261 §18.1.1).
             tls: certificates, and whom to trust; by default the system's CAs.
@@ -110,7 +122,7 @@ class Dialer:
                 names none, SRTP where it demands that, and its headers go on the INVITE.
 
         Raises:
-            LocalProtocolError: a codec is not known.
+            LocalProtocolError: a codec is not known, or the registrar's URI is none.
         """
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
@@ -130,6 +142,19 @@ class Dialer:
         self._drivers: dict[str, SipDriver] = {}
         self._driver_lock = asyncio.Lock()
         self._ids = RandomIds()
+        self._registrations = (
+            None
+            if register is False
+            else Registrations(
+                self._ways,
+                self._driver_towards,
+                registrar=read_registrar(register) if isinstance(register, str) else None,
+                user=from_user,
+                expires_s=register_for,
+                ids=self._ids,
+                timers=timers,
+            )
+        )
 
     async def __aenter__(self) -> Self:
         """Start the media engine.
@@ -152,13 +177,17 @@ class Dialer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close sockets and engine."""
-        for driver in self._drivers.values():
-            driver.close()
-        self._drivers.clear()
-        if self._own_engine is not None:
-            await self._own_engine.aclose()
-            self._own_engine = self._engine = None
+        """Withdraw registrations, close sockets and engine."""
+        try:
+            if self._registrations is not None:
+                await self._registrations.close()
+        finally:
+            for driver in self._drivers.values():
+                driver.close()
+            self._drivers.clear()
+            if self._own_engine is not None:
+                await self._own_engine.aclose()
+                self._own_engine = self._engine = None
 
     @asynccontextmanager
     async def dial(
@@ -246,6 +275,7 @@ class Dialer:
         speech = await self.render(scenario) if utterances is None else utterances
         credentials = self._credentials if username is None else Credentials(username, password or "")
         call_id, correlation = sip_call_id or new_sip_call_id(), correlation_id or new_correlation_id()
+        trace = Trace()
         try:
             call = await self._place(
                 target,
@@ -257,10 +287,13 @@ class Dialer:
                 srtp=srtp or self._srtp,
                 scenario=scenario.name,
                 agent=agent,
+                trace=trace,
             )
         except SipBridgeError as error:
-            outcome = Outcome(_class_of(error), str(error))
-            return CallRun.undialled(target, call_id, correlation, scenario=scenario.name, outcome=outcome)
+            outcome = Outcome(class_of_error(error), str(error))
+            return CallRun.undialled(
+                target, call_id, correlation, scenario=scenario.name, outcome=outcome, trace=trace
+            )
         completed = False
         try:
             await call.answered()
@@ -291,6 +324,8 @@ class Dialer:
         ways = await self._ways.towards(uri)
         driver = await self._driver_towards(ways[0].hop.address)
         host, port = driver.shown(driver.local[0])
+        trace = Trace() if trace is None else trace
+        from_uri = await self._caller(uri, (host, port), credentials, trace)
         call_id = sip_call_id or new_sip_call_id()
         correlation = correlation_id or new_correlation_id()
         own = [("X-Correlation-Id", correlation), ("X-CID", call_id)]
@@ -304,7 +339,7 @@ class Dialer:
                 local=(host, port),
                 offer=offer,
                 sip_call_id=call_id,
-                from_uri=Uri(scheme="sip", user=self._from_user, host=host, port=port),
+                from_uri=from_uri,
                 ids=self._ids,
                 headers=own,
                 credentials=credentials,
@@ -331,6 +366,13 @@ class Dialer:
             raise
         return call
 
+    async def _caller(self, uri: Uri, local: Address, credentials: Credentials | None, trace: Trace) -> Uri:
+        """Who calls: From, once it is registered where that is asked for."""
+        if self._registrations is not None:
+            return await self._registrations.standing(uri, credentials, trace)
+        host, port = local
+        return Uri(scheme="sip", user=self._from_user or DEFAULT_USER, host=host, port=port)
+
     def _offer(self, host: str, port: int, srtp: SrtpPolicy) -> SessionDescription:
         """All that we can do at a media port, as the far end sees it."""
         keys = self._ids.srtp(srtp)
@@ -340,28 +382,12 @@ class Dialer:
         host = self._host or local_address_towards(remote)
         async with self._driver_lock:
             if host not in self._drivers:
-                driver = SipDriver(tls=self._tls, resolve=self._resolver.address, public_address=self._public)
+                driver = SipDriver(
+                    tls=self._tls,
+                    resolve=self._resolver.address,
+                    public_address=self._public,
+                    refusal=None if self._registrations is None else TAKES_NO_CALLS,
+                )
                 await driver.open(host=host, port=self._port)
                 self._drivers[host] = driver
             return self._drivers[host]
-
-
-def dialable(target: str, *, routed: bool = False) -> Uri:
-    """Read a URI that is to be dialled.
-
-    Args:
-        target: as the user gave it.
-        routed: calls go through a trunk, which may also be asked for a tel URI.
-
-    Raises:
-        LocalProtocolError: it is none, or asks for a transport that the dialer does not speak.
-    """
-    uri = Uri.parse(target, error=LocalProtocolError)
-    if uri.is_sip or not routed:
-        transport_of(uri)
-    return uri
-
-
-def _class_of(error: SipBridgeError) -> OutcomeClass:
-    """Class of an error that came before the INVITE was sent."""
-    return "client_error" if isinstance(error, LocalProtocolError | NetworkError) else "indeterminate"

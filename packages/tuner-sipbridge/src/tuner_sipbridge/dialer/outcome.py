@@ -14,7 +14,11 @@ from tuner_sipbridge.errors import (
     CallRejected,
     CallTimedOut,
     CallUnreachable,
+    LocalProtocolError,
     NegotiationFailed,
+    NetworkError,
+    NotRegistered,
+    SipBridgeError,
 )
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sip.reason import in_plain_words
@@ -122,6 +126,13 @@ def error_of(
             return NegotiationFailed(words, sip_call_id=sip_call_id)
         case _:
             return CallError(words, sip_call_id=sip_call_id)
+
+
+def class_of_error(error: SipBridgeError) -> OutcomeClass:
+    """Class of an error that came before the INVITE was sent."""
+    if isinstance(error, NotRegistered):
+        return "client_error" if error.credentials else "upstream_error"
+    return "client_error" if isinstance(error, LocalProtocolError | NetworkError) else "indeterminate"
 
 
 def _refused(

@@ -57,7 +57,7 @@ class PlacedCall:
         """Recording and statistics, once the call is closed."""
         self.codec: media.Codec = "PCMU"
         self._stream = stream
-        self._leg: Leg | None = None
+        self._leg: Leg[signalling.CallEvent] | None = None
         self._driver: SipDriver | None = None
         self._failover: Failover | None = None
         self._patience_s = 0.0
@@ -114,7 +114,7 @@ class PlacedCall:
             asyncio.get_running_loop().call_later(self._patience_s, self._lose_patience, leg, machine)
         leg.act(lambda now: machine.start(now=now))
 
-    def _lose_patience(self, leg: Leg, machine: OutboundCall) -> None:
+    def _lose_patience(self, leg: Leg[signalling.CallEvent], machine: OutboundCall) -> None:
         failover = self._failover
         if failover is None or leg is not self._leg or failover.heard or self._over.is_set():
             return

@@ -1,13 +1,30 @@
-"""What a provider's description adds to a call: transport, port and headers before it, advice after it."""
+"""The URI to dial, and what a provider's description adds to a call: transport, port, headers; advice after it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
-from tuner_sipbridge.sip.routing import Transport
+from tuner_sipbridge.sip.routing import Transport, transport_of
 from tuner_sipbridge.sip.uri import Uri
+
+
+def dialable(target: str, *, routed: bool = False) -> Uri:
+    """Read a URI that is to be dialled.
+
+    Args:
+        target: as the user gave it.
+        routed: calls go through a trunk, which may also be asked for a tel URI.
+
+    Raises:
+        LocalProtocolError: it is none, or asks for a transport that the dialer does not speak.
+    """
+    uri = Uri.parse(target, error=LocalProtocolError)
+    if uri.is_sip or not routed:
+        transport_of(uri)
+    return uri
 
 
 def addressed(uri: Uri, provider: Provider | None, transport: Transport) -> Uri:

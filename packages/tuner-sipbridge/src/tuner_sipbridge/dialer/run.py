@@ -61,7 +61,14 @@ class CallRun:
 
     @classmethod
     def undialled(
-        cls, target: str, sip_call_id: str, correlation_id: str, *, scenario: str, outcome: Outcome
+        cls,
+        target: str,
+        sip_call_id: str,
+        correlation_id: str,
+        *,
+        scenario: str,
+        outcome: Outcome,
+        trace: Trace,
     ) -> Self:
         """The run of a call for which no INVITE could be sent."""
         return cls(
@@ -70,7 +77,7 @@ class CallRun:
             sip_call_id=sip_call_id,
             correlation_id=correlation_id,
             outcome=outcome,
-            trace=Trace(),
+            trace=trace,
             recording=None,
             statistics=MediaStatistics(),
         )

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
-from tuner_sipbridge.call.events import CallEvent
 from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
-from tuner_sipbridge.call.replies import stray_reply
+from tuner_sipbridge.call.replies import Reply, stray_reply
 from tuner_sipbridge.errors import ProtocolError
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connection import StreamLimits
@@ -27,8 +26,13 @@ from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, wa
 logger = logging.getLogger("tuner_sipbridge.net")
 
 
-class CallMachine(Protocol):
-    """What `OutboundCall` and `InboundCall` have in common, as the driver needs it."""
+_Event = TypeVar("_Event")
+_Told_co = TypeVar("_Told_co", covariant=True)
+_Heard_contra = TypeVar("_Heard_contra", contravariant=True)
+
+
+class CallMachine(Protocol[_Told_co]):
+    """What `OutboundCall`, `InboundCall` and `Registration` have in common, as the driver needs it."""
 
     @property
     def sip_call_id(self) -> str: ...  # noqa: D102
@@ -39,13 +43,13 @@ class CallMachine(Protocol):
     def handle_timer(self, *, now: float) -> None: ...  # noqa: D102
     def next_deadline(self) -> float | None: ...  # noqa: D102
     def outgoing(self) -> list[tuple[Message, Hop]]: ...  # noqa: D102
-    def events(self) -> list[CallEvent]: ...  # noqa: D102
+    def events(self) -> Sequence[_Told_co]: ...  # noqa: D102
 
 
-class CallObserver(Protocol):
+class CallObserver(Protocol[_Heard_contra]):
     """Who is told about a driven call; called in the event loop, must not block."""
 
-    def on_event(self, event: CallEvent, *, now: float) -> None:
+    def on_event(self, event: _Heard_contra, *, now: float) -> None:
         """Something happened to the call; `now` is Unix time in seconds."""
         ...
 
@@ -54,10 +58,12 @@ class CallObserver(Protocol):
         ...
 
 
-class Leg:
+class Leg(Generic[_Event]):
     """One machine that the driver runs."""
 
-    def __init__(self, driver: SipDriver, machine: CallMachine, observer: CallObserver) -> None:
+    def __init__(
+        self, driver: SipDriver, machine: CallMachine[_Event], observer: CallObserver[_Event]
+    ) -> None:
         self._driver, self.machine, self._observer = driver, machine, observer
         self._timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
@@ -120,6 +126,7 @@ class SipDriver:
         public_address: PublicAddress = PublicAddress(),
         limits: StreamLimits = StreamLimits(),
         resolve: Resolve = resolve,
+        refusal: Reply | None = None,
     ) -> None:
         """Prepare.
 
@@ -129,10 +136,11 @@ class SipDriver:
             public_address: what a NAT shows for this machine.
             limits: bounds on connections.
             resolve: gives the address of a host and port; by default the system's.
+            refusal: the answer to calls that come in when nobody takes requests; 405 when None.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
-        self._public = public_address
-        self._legs: dict[str, Leg] = {}
+        self._public, self._refusal = public_address, refusal
+        self._legs: dict[str, Leg[Any]] = {}
         self._transports = Transports(
             receive=self._on_message,
             unreachable=self._on_unreachable,
@@ -185,13 +193,13 @@ class SipDriver:
         """How many machines run."""
         return len(self._legs)
 
-    def add(self, machine: CallMachine, observer: CallObserver) -> Leg:
+    def add(self, machine: CallMachine[_Event], observer: CallObserver[_Event]) -> Leg[_Event]:
         """Run a machine from now on; a machine with the same Call-ID is replaced."""
         leg = Leg(self, machine, observer)
         self._legs[machine.sip_call_id] = leg
         return leg
 
-    def forget(self, leg: Leg) -> None:
+    def forget(self, leg: Leg[Any]) -> None:
         """Stop running a leg; its machine has finished or is given up."""
         leg.abandon()
         if self._legs.get(leg.machine.sip_call_id) is leg:
@@ -230,5 +238,7 @@ class SipDriver:
 
     def _refuse_stray(self, request: Request, source: Hop) -> None:
         answer = stray_reply(request, DEFAULT_EXTENSIONS.supported)
+        if request.method == "INVITE" and request.to.tag is None:
+            answer = self._refusal or answer
         if answer is not None:
             self.reply(request, answer.to(request, tag=RandomIds().tag()), source)

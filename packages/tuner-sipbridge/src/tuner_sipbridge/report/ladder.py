@@ -60,6 +60,8 @@ def _rung(event: TraceEvent, after_s: float, seen: set[str]) -> Rung | None:
             return Rung("note", after_s, "timed out", str(fields.get("stage", "")), tone="failure")
         case "call.unreachable":
             return Rung("note", after_s, "unreachable", str(fields.get("why", "")), tone="failure")
+        case "call.registration_failed":
+            return Rung("note", after_s, "not registered", str(fields.get("cause", "")), tone="failure")
         case "call.renegotiated":
             return Rung("note", after_s, "session changed", _flow_of(event))
         case "call.change_refused":

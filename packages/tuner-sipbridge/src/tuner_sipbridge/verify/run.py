@@ -13,9 +13,9 @@ from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.inquiry import Inquiry
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.utterance import SAMPLE_RATE, Utterance
-from tuner_sipbridge.dialer.dialer import Dialer, dialable
+from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.dialer.message_notes import note_message
-from tuner_sipbridge.dialer.provided import addressed
+from tuner_sipbridge.dialer.provided import addressed, dialable
 from tuner_sipbridge.errors import CallError, LocalProtocolError, NetworkError
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net import clock
