@@ -1,6 +1,6 @@
 """A network in virtual time: call machines joined by datagrams that are lost, doubled, delayed and overtaken.
 
-What goes over TCP or TLS is delayed, and nothing else happens to it.
+What goes over TCP or TLS is delayed, and nothing else happens to it, but that its connection may be cut.
 
 Messages cross it as bytes, written and parsed as on a socket. Time jumps from one thing that is due to the
 next, so a 32-second time-out takes microseconds, and one seed always gives one course of events.
@@ -13,13 +13,13 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from tuner_sipbridge.call.events import CallEvent
 from tuner_sipbridge.call.replies import NO_SUCH_CALL
-from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.parser import parse_datagram
-from tuner_sipbridge.sip.routing import Address, Hop, note_source
+from tuner_sipbridge.sip.routing import Address, Hop, note_source, way_back
 
 _MOST_STEPS = 100_000
 
@@ -39,6 +39,10 @@ class Machine(Protocol):
 
     def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
         """Take a message."""
+        ...
+
+    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
+        """Hear that a hop cannot be reached, or that the connection to it is lost."""
         ...
 
     def handle_timer(self, *, now: float) -> None:
@@ -62,6 +66,10 @@ Answer: TypeAlias = "Callable[[Request, float, Hop], Machine]"
 """Makes the machine for an INVITE of an unknown Call-ID, given the time and where the INVITE came from."""
 Reaction: TypeAlias = "Callable[[Machine, CallEvent, float], None]"
 """Sees every event of a node's machines, and may act on the machine."""
+Gate: TypeAlias = "Callable[[Request], list[Response] | None]"
+"""Stands before every node as a proxy would: None lets a request through, a list is what it is answered with."""
+Fate: TypeAlias = Literal["lost", "doubled", "late"]
+"""What can happen to one datagram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +171,11 @@ class VirtualNetwork:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._losses: list[tuple[Callable[[Message], bool], list[int]]] = []
+        self._fates: list[Fate] = []
+        self._dark_until = start
+        self._connections = 0
+        self._streams: set[tuple[Address, Hop]] = set()
+        self.gate: Gate | None = None
 
     def node(self, host: str, *, answer: Answer | None = None, react: Reaction | None = None) -> Node:
         """Add a node at port 5060 of `host`."""
@@ -173,6 +186,18 @@ class VirtualNetwork:
     def lose(self, which: Callable[[Message], bool], *, times: int = 1) -> None:
         """Lose the next `times` datagrams of which `which` is true, whatever the conditions."""
         self._losses.append((which, [times]))
+
+    def disturb(self, fate: Fate, *, times: int = 1) -> None:
+        """Let this happen to the next `times` datagrams, besides the conditions."""
+        self._fates = [fate] * times
+
+    def interrupt(self, *, for_s: float = 0.0) -> None:
+        """Cut all connections, and let nothing through for `for_s` seconds: no datagram and no new connection."""
+        self._connections += 1
+        self._dark_until = self.now + for_s
+        streams, self._streams = sorted(self._streams, key=str), set()
+        for address, hop in streams:
+            self._tell_unreachable(address, hop, "the connection was cut", again=True)
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Run `action` when the clock reads `when`."""
@@ -202,19 +227,25 @@ class VirtualNetwork:
 
     def send(self, message: Message, *, source: Address, destination: Hop) -> None:
         """Put a message on its way."""
-        lost = self._is_lost(message, destination)
+        fate = self._fates.pop() if self._fates and not destination.is_stream else None
+        lost = fate == "lost" or self._is_lost(message, destination)
         # The record keeps the message as it left: a machine may go on using the object.
         data = message.to_bytes()
         self.sent.append(Sent(self.now, source, destination, parse_datagram(data), lost))
         if lost:
+            if destination.is_stream:
+                tell = self._tell_unreachable
+                self.after(self._conditions.delay_s, lambda: tell(source, destination, "no connection"))
             return
-        conditions = (
-            Conditions(delay_s=self._conditions.delay_s) if destination.is_stream else self._conditions
-        )
-        for _ in range(1 + (self._chance.random() < conditions.duplication)):
-            late = self._chance.random() < conditions.reordering
+        conditions = self._conditions
+        if destination.is_stream:
+            self._streams.add((source, destination))
+            conditions = Conditions(delay_s=conditions.delay_s)
+        connection = self._connections
+        for _ in range(1 + (fate == "doubled" or self._chance.random() < conditions.duplication)):
+            late = fate == "late" or self._chance.random() < conditions.reordering
             delay_s = conditions.delay_s + (conditions.detour_s * self._chance.random() if late else 0.0)
-            self.after(delay_s, lambda: self._deliver(data, source, destination))
+            self.after(delay_s, lambda: self._arrive(data, source, destination, connection))
 
     def run(self, *, for_s: float | None = None) -> None:
         """Let time pass until nothing is due any more, or for `for_s` seconds.
@@ -255,7 +286,31 @@ class VirtualNetwork:
             if left[0] and which(message):
                 left[0] -= 1
                 return True
+        nobody = destination.is_stream and (destination.flow or destination.address) not in self._nodes
+        if nobody or self.now < self._dark_until:
+            return True
         return not destination.is_stream and self._chance.random() < self._conditions.loss
+
+    def _tell_unreachable(self, address: Address, hop: Hop, why: str, *, again: bool = False) -> None:
+        node = self._nodes[address]
+        for machine in list(node.machines.values()):
+            if not machine.finished:
+                machine.unreachable(hop, why, now=self.now, again=again)
+                self.drain(node, machine)
+
+    def _arrive(self, data: bytes, sender: Address, destination: Hop, connection: int) -> None:
+        """End of the way, unless the connection was cut meanwhile; the gate first."""
+        if destination.is_stream and connection != self._connections:
+            return
+        message = parse_datagram(data)
+        if self.gate is not None and isinstance(message, Request):
+            note_source(message, Hop(destination.transport, *sender))
+            answers = self.gate(message)
+            if answers is not None:
+                for answer in answers:
+                    self.send(answer, source=destination.address, destination=way_back(message, None))
+                return
+        self._deliver(data, sender, destination)
 
     def _deliver(self, data: bytes, sender: Address, destination: Hop) -> None:
         node = self._nodes.get(destination.flow or destination.address)
