@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tuner_sipbridge.call.events import ChangeRefused, Ended, Renegotiated
+from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.sdp.session import SessionDescription
 
 Dial = Callable[..., Any]
@@ -205,3 +206,14 @@ class TestHangingUpMeanwhile:
         standing.reply(100, tag=None)
         standing.reply(200, to=act(standing, "hang_up"))
         standing.assert_at_rest()
+
+    @pytest.mark.parametrize("provisional", [True, False], ids=["after 100", "after silence"])
+    def test_nor_is_its_repeat_with_credentials(self, dial: Dial, provisional: bool):
+        bench = dial(credentials=Credentials("probe", "s3cret"))
+        bench.answer()
+        act(bench, "hold")
+        bench.reply(407, ("Proxy-Authenticate", 'Digest realm="r", nonce="n1", qop="auth"'))
+        if provisional:
+            bench.reply(100, tag=None)
+        bench.reply(200, to=act(bench, "hang_up"))
+        bench.assert_at_rest()

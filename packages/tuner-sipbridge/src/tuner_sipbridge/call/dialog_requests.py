@@ -28,8 +28,18 @@ _OF_THE_CALL = _REFRESHES | {"INFO"}
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request without its final response; `preset`: it went out with credentials that nobody asked for."""
+    """A request without its final response.
 
+    Attributes:
+        asked: the request as `send` gave it.
+        sent: the one under way: `asked`, or its repeat with credentials.
+        then: takes the final response.
+        tries: how often it went out.
+        preset: it went out with credentials that nobody asked for.
+    """
+
+    asked: Request
+    sent: Request
     then: Then
     tries: int
     preset: bool
@@ -80,7 +90,7 @@ class DialogRequests:
         preset = self._authentication.known(request)
         for name, value in preset:
             request.headers.add(name, value)
-        self._waiting[_key(request)] = _Waiting(then or _ignore, 1, bool(preset))
+        self._waiting[_key(request)] = _Waiting(request, request, then or _ignore, 1, bool(preset))
         self._layer.send(request, now=now)
         return request
 
@@ -111,9 +121,11 @@ class DialogRequests:
         waiting.then(None, now)
 
     def abandon(self, request: Request, *, now: float) -> None:
-        """Wait no longer for the final response to an INVITE of ours."""
-        self._waiting.pop(_key(request), None)
-        self._layer.abandon(request, now=now)
+        """Wait no longer for the final response to an INVITE of `send`, or to its repeat with credentials."""
+        for key, waiting in list(self._waiting.items()):
+            if waiting.asked is request:
+                del self._waiting[key]
+                self._layer.abandon(waiting.sent, now=now)
 
     def _try_again(self, waiting: _Waiting, request: Request, response: Response, now: float) -> bool:
         if waiting.tries >= _MOST_TRIES:
@@ -125,7 +137,9 @@ class DialogRequests:
         self._dialog.local_cseq += 1
         via = self._reach.via(self._ids.branch(), towards=hop_uri(request.uri, request.routes))
         retry = again(request, via=via, cseq=self._dialog.local_cseq, credentials=credentials)
-        self._waiting[_key(retry)] = _Waiting(waiting.then, waiting.tries + 1, preset=False)
+        self._waiting[_key(retry)] = _Waiting(
+            waiting.asked, retry, waiting.then, waiting.tries + 1, preset=False
+        )
         self._layer.send(retry, now=now)
         return True
 
