@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 import pytest
 import pytest_asyncio
 
+from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.agents.line import Line
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.call.events import Answered, CallEvent, Ended, Renegotiated, TransferProgress
@@ -204,6 +205,52 @@ async def test_baresip_is_held_and_transferred_to_our_answering_side(
     assert (held.negotiated.send, held.negotiated.receive) == (True, False)
     assert (resumed.negotiated.send, resumed.negotiated.receive) == (True, True)
     assert progress[-1].status == 200
+
+
+async def test_baresip_transfers_our_caller_to_our_answering_side(
+    tmp_path: Path, authority: Authority, engine: PyMediaEngine
+):
+    baresip = Baresip(tmp_path)
+
+    async def transfer_the_call(target: str) -> None:
+        await baresip.event("CALL_ESTABLISHED")
+        await baresip.command("transfer", target)
+        await baresip.event("CALL_CLOSED")
+
+    async with (
+        Answerer(echo, port=0, engine=engine) as desk,
+        baresip.running(authority),
+        Dialer(engine=engine, transfers="follow") as dialer,
+    ):
+        transferring = asyncio.ensure_future(transfer_the_call(desk.uri))
+        run = await dialer.run(baresip.uri("plain"), LONG)
+        await transferring
+        assert desk.calls_served == 1
+    assert run.outcome.kind == "success", run.outcome.detail
+    [moved] = run.trace.of("call.transferred")
+    assert moved.fields["target"] == desk.uri
+    assert [body(notify) for notify in sent(run, "NOTIFY ")][-1] == "SIP/2.0 200 OK\r\n"
+    # baresip ends the call that it transferred; ours is the one with the desk.
+    assert len(sent(run, "BYE ")) == 1
+
+
+async def test_our_caller_transfers_baresip_and_is_told_what_came_of_it(
+    tmp_path: Path, authority: Authority, engine: PyMediaEngine
+):
+    baresip, reached = Baresip(tmp_path), asyncio.Event()
+
+    async def pick_up(line: Line) -> None:
+        reached.set()
+
+    async with (
+        Answerer(pick_up, port=0, engine=engine) as desk,
+        baresip.running(authority),
+        Dialer(engine=engine) as dialer,
+        dialer.dial(baresip.uri("plain")) as call,
+    ):
+        assert await call.transfer(desk.uri) == 200
+        async with asyncio.timeout(5):
+            await reached.wait()
 
 
 async def test_a_call_is_held_refreshed_and_transferred_through_the_proxy(

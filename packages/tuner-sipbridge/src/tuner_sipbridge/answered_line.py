@@ -53,6 +53,8 @@ class AnsweredLine:
         self.host = host
         """Local address that the caller reaches, for the media."""
         self._observer: CallObserver[signalling.CallEvent] | None = None
+        self._standing_machine = machine
+        self._in_place_of: AnsweredLine | None = None
         self._earlier: list[tuple[Message, Hop, bool, float]] = []
         self._leg: Leg[signalling.CallEvent] | None = None
         self._stream: media.MediaStream | None = None
@@ -140,7 +142,41 @@ class AnsweredLine:
     def hang_up(self) -> None:
         """Send BYE; `ended` completes at once."""
         if not self._ended.done():
-            self._act(lambda now: self.machine.hang_up(now=now))
+            self._act(lambda now: self._standing_machine.hang_up(now=now))
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether another call can take the place of this one: a hosted agent serves it."""
+        return self._observer is None and self._standing.done() and not self._ended.done()
+
+    def take_the_place_of(self, former: AnsweredLine, offered: CallMedia) -> None:
+        """Answer with the media of another call: its agent goes on over this one, and it gets BYE (RFC 3891 §3)."""
+        self._in_place_of = former
+        address, port = offered.address, offered.stream.local[1]
+        codecs, srtp = offered.codecs, offered.srtp
+        self._act(
+            lambda now: self.machine.accept(now=now, address=address, port=port, codecs=codecs, srtp=srtp)
+        )
+
+    def go_on_over(
+        self,
+        leg: Leg[signalling.CallEvent],
+        machine: InboundCall,
+        answered: signalling.Answered,
+        *,
+        now: float,
+    ) -> None:
+        """Another call was answered in place of this one."""
+        if self._ended.done():
+            leg.act(lambda now: machine.hang_up(now=now))
+            return
+        former, former_machine = self._leg, self._standing_machine
+        self._leg, self._standing_machine = leg, machine
+        leg.observer = self
+        if former is not None:
+            former.observer = _Unheard()
+            former.act(lambda now: former_machine.hang_up(now=now))
+        self.on_event(answered, now=now)
 
     async def ended(self) -> str:
         """Wait until the call is over; gives `caller`, `agent` or `network`."""
@@ -159,6 +195,10 @@ class AnsweredLine:
             self._observer.on_event(event, now=now)
             self._note_end(event)
             return
+        if self._in_place_of is not None:
+            if isinstance(event, signalling.Answered) and self._leg is not None:
+                self._in_place_of.go_on_over(self._leg, self.machine, event, now=now)
+            return
         match event:
             case signalling.Incoming():
                 self._on_incoming(self)
@@ -168,7 +208,7 @@ class AnsweredLine:
                 task.add_done_callback(self._starting.discard)
             case signalling.TransferRequested():
                 # An agent that is hosted here is on this line and no other.
-                self._act(lambda now: self.machine.report_transfer(603, now=now))
+                self._act(lambda now: self._standing_machine.report_transfer(603, now=now))
             case signalling.NegotiationFailed(text=text):
                 logger.warning("call %r: offer and answer have nothing in common: %s", self.sip_call_id, text)
             case _:
@@ -207,6 +247,16 @@ class AnsweredLine:
             self._ended.set_result(by)
         if not self._standing.done():
             self._standing.set_result(False)
+
+
+class _Unheard:
+    """Observes a call that another one has taken the place of: the agent hears no more of it."""
+
+    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
+        pass
+
+    def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
+        pass
 
 
 Serve = Callable[[AnsweredLine], Awaitable[None]]

@@ -33,6 +33,7 @@ from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.message import Request
+from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import Timers
 
@@ -237,9 +238,29 @@ class Answerer:
         return local_address_towards(source.address) if host in {"0.0.0.0", "::"} else host
 
     def _on_incoming(self, line: AnsweredLine) -> None:
+        if line.machine.replaces is not None:
+            self._replace(line, line.machine.replaces)
+            return
         task = asyncio.get_running_loop().create_task(self._serve(line))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
+
+    def _replace(self, line: AnsweredLine, replaces: Replaces) -> None:
+        """Put a call in the place of the one that its Replaces names, or refuse it (RFC 3891 §3)."""
+        leg = self._driver.leg_of(replaces.call_id)
+        if leg is None or not isinstance(leg.machine, InboundCall):
+            line.reject(481)
+            return
+        objection = leg.machine.objection_to_replacement(replaces)
+        former = leg.observer
+        if objection is not None:
+            line.reject(objection)
+        elif not isinstance(former, AnsweredLine) or not former.replaceable:
+            line.reject(603)
+        else:
+            address = self._driver.shown(former.host)[0]
+            offered = CallMedia(former.stream, address, self._codecs, self._ids.srtp(self._srtp))
+            line.take_the_place_of(former, offered)
 
     async def _serve(self, line: AnsweredLine) -> None:
         """One call from the INVITE to the agent's last word."""

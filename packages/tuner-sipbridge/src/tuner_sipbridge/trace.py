@@ -16,7 +16,8 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.change_refused` | status (0: given up), why |
 | `call.redirected` | status, target |
 | `call.transfer_requested` | target, attended |
-| `call.transfer_progress` | status, text, final |
+| `call.transfer_progress` | status, text, final: of a transfer in either direction |
+| `call.transferred` | target, sip_call_id: the new call that media and scenario go on in |
 | `call.parties` | asserted, privacy, diversions, history, user_to_user: those that were named |
 | `call.rejected` | status, reason, cause; where the far end said so: q850, reasons, warnings, hop, retry_after_s |
 | `call.cancelled` | why |

@@ -208,9 +208,19 @@ class TestReplaced:
         replaces = f"call-1;to-tag={held.our_tag};from-tag=far"
         new = receive(invite(f"Replaces: {replaces}", "Require: replaces", branch="z9hG4bK-new"))
         assert new.call.replaces is not None
-        assert held.call.is_replaced_by(new.call.replaces)
-        assert not held.call.is_replaced_by(Replaces.parse("call-1;to-tag=x;from-tag=far"))
-        assert not held.call.is_replaced_by(Replaces.parse(f"{replaces};early-only"))
+        objection = held.call.objection_to_replacement
+        assert objection(new.call.replaces) is None
+        assert objection(Replaces.parse("call-1;to-tag=x;from-tag=far")) == 481
+        assert objection(Replaces.parse(f"{replaces};early-only")) == 486
+        held.call.hang_up(now=1.0)
+        assert objection(new.call.replaces) == 603
+
+    def test_one_that_we_have_not_answered_is_not_replaced(self, receive: Receive):
+        held = receive()
+        held.call.ring(now=0.0)
+        held.collect()
+        replaces = Replaces("call-1", held.our_tag, "far", early_only=True)
+        assert held.call.objection_to_replacement(replaces) == 481
 
     @pytest.mark.parametrize("value", ["call-1", "call-1;to-tag=a", ";to-tag=a;from-tag=b"])
     def test_one_that_cannot_be_read_is_refused(self, receive: Receive, invite: Invite, value: str):

@@ -106,14 +106,25 @@ class InCall:
         dialog = usage.dialog
         return Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
-    def is_replaced_by(self, replaces: Replaces) -> bool:
-        """Whether an INVITE with this header means this call (RFC 3891 §3): answer it, then hang this one up."""
-        usage = self._live_usage()
-        if usage is None:
-            return False
+    def objection_to_replacement(self, replaces: Replaces) -> int | None:
+        """What an INVITE with this header is refused with (RFC 3891 §3), None when it may replace this call.
+
+        481: it means another dialog, or one that is not answered and that we did not begin; 603: this call is over;
+        486: only an early dialog was to be replaced.
+        """
+        usage = self._standing_usage()
+        if usage is None or not usage.confirmed:
+            return 481
         dialog = usage.dialog
-        mine = (dialog.call_id, dialog.local_tag, dialog.remote_tag)
-        return mine == (replaces.call_id, replaces.to_tag, replaces.from_tag) and not replaces.early_only
+        if (dialog.call_id, dialog.local_tag, dialog.remote_tag) != (
+            replaces.call_id,
+            replaces.to_tag,
+            replaces.from_tag,
+        ):
+            return 481
+        if usage.over:
+            return 603
+        return 486 if replaces.early_only else None
 
     def _live_usage(self) -> InviteUsage | None:
         usage = self._standing_usage()

@@ -105,7 +105,8 @@ class InboundCall(InCall):
     def replaces(self) -> Replaces | None:
         """The call that this one is to take the place of (RFC 3891), None when there is none.
 
-        Whoever holds both calls accepts this one and hangs the other up, or rejects this one with 481.
+        Whoever holds both calls accepts this one and hangs the other up, or rejects this one with what that call's
+        `objection_to_replacement` says.
         """
         return self._received.replaces
 

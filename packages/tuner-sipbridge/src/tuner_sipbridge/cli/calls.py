@@ -87,6 +87,12 @@ def dial(
     late_offer: Annotated[
         bool, typer.Option(help="INVITE without SDP: the far end offers, our ACK answers.")
     ] = False,
+    follow_transfers: Annotated[
+        bool,
+        typer.Option(
+            help="When the agent transfers the caller (REFER), call the new party; else it is declined."
+        ),
+    ] = False,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -116,6 +122,7 @@ def dial(
             srtp=srtp.value,
             codecs=spoken(codec),
             late_offer=late_offer,
+            transfers="follow" if follow_transfers else "decline",
         )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)

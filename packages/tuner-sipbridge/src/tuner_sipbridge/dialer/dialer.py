@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.outbound import OutboundCall
@@ -16,10 +17,12 @@ from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
 from tuner_sipbridge.dialer.failover import Failover
+from tuner_sipbridge.dialer.followed_transfer import follow
+from tuner_sipbridge.dialer.leg_terms import LegTerms
 from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
-from tuner_sipbridge.dialer.provided import addressed, dialable, own_headers, srtp_for
+from tuner_sipbridge.dialer.provided import addressed, dialable
 from tuner_sipbridge.dialer.registering import (
     DEFAULT_USER,
     TAKES_NO_CALLS,
@@ -39,8 +42,7 @@ from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import Address, local_address_towards
 from tuner_sipbridge.providers import Provider, provider_of
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
-from tuner_sipbridge.sdp.negotiation import check_codecs, make_offer
-from tuner_sipbridge.sdp.session import SessionDescription
+from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.routing import Transport
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
@@ -88,6 +90,7 @@ class Dialer:
         codecs: Sequence[str] = ("PCMU", "PCMA"),
         late_offer: bool = False,
         provider: Provider | None = None,
+        transfers: Literal["follow", "decline"] = "decline",
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -120,6 +123,8 @@ class Dialer:
             late_offer: INVITE without SDP: the far end offers, our ACK answers.
             provider: whose edge is called, as `find_provider` gives it: its transport and port are used where a URI
                 names none, SRTP where it demands that, and its headers go on the INVITE.
+            transfers: what a caller does that the agent transfers (REFER): `follow` calls the new party, with Replaces
+                where the agent names a call, and plays the rest of the scenario to it; `decline` reports 603.
 
         Raises:
             LocalProtocolError: a codec is not known, or the registrar's URI is none.
@@ -127,7 +132,7 @@ class Dialer:
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
         self._codecs, self._late_offer = tuple(codecs), late_offer
-        self._provider = provider
+        self._provider, self._transfers = provider, transfers
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
         self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
@@ -320,43 +325,42 @@ class Dialer:
     ) -> PlacedCall:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
-        uri = addressed(dialable(target, routed=self._routed), self._provider, self._transport)
-        ways = await self._ways.towards(uri)
-        driver = await self._driver_towards(ways[0].hop.address)
-        host, port = driver.shown(driver.local[0])
+        uri, ways, driver = await self._reach(target)
+        local = driver.shown(driver.local[0])
         trace = Trace() if trace is None else trace
-        from_uri = await self._caller(uri, (host, port), credentials, trace)
+        from_uri = await self._caller(uri, local, credentials, trace)
         call_id = sip_call_id or new_sip_call_id()
-        correlation = correlation_id or new_correlation_id()
-        own = [("X-Correlation-Id", correlation), ("X-CID", call_id)]
-        own += own_headers(self._provider, headers).items()
+        terms = LegTerms(
+            ids=self._ids,
+            timers=self._timers,
+            from_uri=from_uri,
+            correlation_id=correlation_id or new_correlation_id(),
+            ring_timeout_s=ring_timeout,
+            provider=self._provider,
+            headers=headers,
+            credentials=credentials,
+            srtp=srtp,
+            codecs=self._codecs,
+            late_offer=self._late_offer,
+        )
         stream = await self._engine.open(host=driver.local[0])
-        offer = self._offer(host, stream.local[1], srtp_for(srtp, self._provider, ways[0].hop.transport))
+        offer = terms.offer(local[0], stream.local[1], ways[0])
 
         def machine_for(way: Way, ring_timeout_s: float) -> OutboundCall:
-            return OutboundCall(
-                uri,
-                local=(host, port),
-                offer=offer,
-                sip_call_id=call_id,
-                from_uri=from_uri,
-                ids=self._ids,
-                headers=own,
-                credentials=credentials,
-                ring_timeout_s=ring_timeout_s,
-                timers=self._timers,
-                transport=way.hop.transport,
-                route=() if way.trunk is None else (way.trunk.with_params(lr=None),),
-                to=way.hop,
-                late_offer=self._late_offer,
+            return terms.machine(
+                uri, way, local=local, offer=offer, sip_call_id=call_id, ring_timeout_s=ring_timeout_s
             )
 
+        onwards = partial(
+            follow, first=uri, terms=terms, media=stream.local, routed=self._routed, reach=self._reach
+        )
         call = PlacedCall(
             target=target,
-            correlation_id=correlation,
+            correlation_id=terms.correlation_id,
             stream=stream,
             trace=trace,
             provider=self._provider or provider_of(uri),
+            follow=onwards if self._transfers == "follow" else None,
         )
         failover = Failover(self._ways, ways, machine_for, ring_timeout_s=ring_timeout)
         try:
@@ -373,10 +377,10 @@ class Dialer:
         host, port = local
         return Uri(scheme="sip", user=self._from_user or DEFAULT_USER, host=host, port=port)
 
-    def _offer(self, host: str, port: int, srtp: SrtpPolicy) -> SessionDescription:
-        """All that we can do at a media port, as the far end sees it."""
-        keys = self._ids.srtp(srtp)
-        return make_offer(host, port, self._ids.session_id(), self._codecs, srtp=keys)
+    async def _reach(self, target: str) -> tuple[Uri, list[Way], SipDriver]:
+        uri = addressed(dialable(target, routed=self._routed), self._provider, self._transport)
+        ways = await self._ways.towards(uri)
+        return uri, ways, await self._driver_towards(ways[0].hop.address)
 
     async def _driver_towards(self, remote: Address) -> SipDriver:
         host = self._host or local_address_towards(remote)

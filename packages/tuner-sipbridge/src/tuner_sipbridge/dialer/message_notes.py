@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuner_sipbridge.call.events import CallEvent
 from tuner_sipbridge.sip.message import Message
 from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.trace import Trace
@@ -18,3 +19,17 @@ def note_message(trace: Trace, message: Message, peer: Hop, *, sent: bool, now: 
         peer=f"{host}:{port}",
         transport=peer.transport,
     )
+
+
+class FormerLeg:
+    """Observes a leg that the call has left: its messages are noted, its end is not that of the call."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
+        """Note a message."""
+        note_message(self._trace, message, peer, sent=sent, now=now)
+
+    def on_event(self, event: CallEvent, *, now: float) -> None:
+        """Nothing of it matters to the call."""

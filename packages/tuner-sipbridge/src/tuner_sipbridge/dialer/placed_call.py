@@ -6,27 +6,28 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-from tuner_sipbridge.audio import g711
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
-from tuner_sipbridge.caller.utterance import Utterance
+from tuner_sipbridge.dialer.call_speech import CallSpeech
 from tuner_sipbridge.dialer.failover import Failover, why_elsewhere
-from tuner_sipbridge.dialer.message_notes import note_message
+from tuner_sipbridge.dialer.message_notes import FormerLeg, note_message
 from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
 from tuner_sipbridge.dialer.signalling_notes import is_closing, note
-from tuner_sipbridge.errors import CallError, MediaError
+from tuner_sipbridge.errors import CallError, LocalProtocolError, MediaError
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.driver import Leg, SipDriver
 from tuner_sipbridge.net.negotiated_media import parameters_of
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.negotiation import Negotiated
-from tuner_sipbridge.sip.message import Message, Response
+from tuner_sipbridge.sip.message import REASONS, Message, Response
+from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.trace import Trace
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
@@ -34,8 +35,19 @@ logger = logging.getLogger("tuner_sipbridge.dialer")
 GOODBYE_S = 2.0
 """How long closing a call waits for the far end's answer to CANCEL or BYE; the machine goes on without us."""
 
+LEAVING_S = 0.5
+"""How long after its last report the agent that transferred us has for its BYE; then ours is sent."""
 
-class PlacedCall:
+
+class NewLeg(Protocol):
+    """A call to the party that the agent transfers us to, while it is being made."""
+
+    def give_up(self) -> None:
+        """Send CANCEL."""
+        ...
+
+
+class PlacedCall(CallSpeech):
     """A call from the INVITE on. Made by `Dialer`; also the observer of its own signalling leg."""
 
     def __init__(
@@ -46,17 +58,19 @@ class PlacedCall:
         stream: media.MediaStream,
         trace: Trace | None = None,
         provider: Provider | None = None,
+        follow: Follow | None = None,
     ) -> None:
         self.target, self.correlation_id = target, correlation_id
         self.sip_call_id = ""
-        self.trace = Trace() if trace is None else trace
-        self._provider = provider
-        self.inputs: asyncio.Queue[turns.CallerInput] = asyncio.Queue()
-        """What the turn machine of a scenario wants to know, in order."""
+        super().__init__(stream, Trace() if trace is None else trace)
+        self._provider, self._follow = provider, follow
+        self._moving = False
+        self._new_leg: NewLeg | None = None
+        self._left: signalling.Ended | None = None
+        self._leaving: list[tuple[asyncio.TimerHandle, Callable[[], None]]] = []
+        self._transferred: asyncio.Future[int] | None = None
         self.media: media.MediaResult | None = None
         """Recording and statistics, once the call is closed."""
-        self.codec: media.Codec = "PCMU"
-        self._stream = stream
         self._leg: Leg[signalling.CallEvent] | None = None
         self._driver: SipDriver | None = None
         self._failover: Failover | None = None
@@ -64,12 +78,9 @@ class PlacedCall:
         self._machine: OutboundCall | InboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
-        self._undecipherable = ""
         self._answered = asyncio.Event()
         self._over = asyncio.Event()
         self._goodbye = asyncio.Event()
-        self._utterances: dict[str, tuple[turns.Say, Utterance]] = {}
-        self._speech_started_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(
@@ -139,6 +150,15 @@ class PlacedCall:
 
     def hang_up(self) -> None:
         """Send BYE, or CANCEL while it rings; nothing when the call is over."""
+        while self._leaving:
+            timer, leave = self._leaving.pop()
+            timer.cancel()
+            leave()
+        if self._new_leg is not None:
+            self._new_leg.give_up()
+        elif self._moving:
+            self._moving = False
+            self._end_as_left(clock.now())
         self._act(lambda machine, now: machine.hang_up(now=now))
 
     def hold(self) -> None:
@@ -153,22 +173,6 @@ class PlacedCall:
         leg, machine = self._leg, self._machine
         if leg is not None and machine is not None and not self._over.is_set():
             leg.act(lambda now: step(machine, now))
-
-    def say(self, order: turns.Say, utterance: Utterance) -> None:
-        """Queue a step's utterance; its start and end are noted when its packets leave."""
-        mark = f"say:{order.step}"
-        self._utterances[mark] = (order, utterance)
-        self._stream.play(g711.encode(utterance.pcm, self.codec), mark=mark)
-        self._stream.finish(mark)
-
-    def send_digits(self, order: turns.SendDigits) -> None:
-        """Queue a step's digits."""
-        self.trace.note("caller.digits", at=clock.now(), step=order.step, digits=order.digits)
-        self._stream.send_digits(order.digits, mark=f"digits:{order.step}")
-
-    def stop_speaking(self) -> None:
-        """Drop what is queued."""
-        self._stream.clear()
 
     async def close(self) -> None:
         """Hang up if need be, wait shortly for the far end to agree, and take the recording."""
@@ -209,6 +213,10 @@ class PlacedCall:
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
         """Note what happened to the leg and let it take effect."""
         if is_closing(event):
+            if self._moving and isinstance(event, signalling.Ended) and event.by == "agent":
+                # Who transfers may hang up before the new party answers (RFC 5589 §6.1).
+                self._left = event
+                return
             if self._goes_elsewhere(event, now):
                 return
             event = event if self._failover is None else self._failover.told(event)
@@ -221,12 +229,104 @@ class PlacedCall:
             case signalling.Answered(negotiated=negotiated):
                 self._spawn(self._start_media(negotiated, answered=True))
             case signalling.TransferRequested():
-                # A caller that is transferred stays where it is: the simulation is of this agent.
-                self._act(lambda machine, now: machine.report_transfer(603, now=now))
+                self._take_transfer(event)
+            case signalling.TransferProgress(status=status, final=True):
+                self._conclude_transfer(status)
             case _ if is_closing(event):
                 self._close_with(event)
             case _:
                 pass
+
+    async def transfer(self, target: Uri, replaces: Replaces | None = None) -> int:
+        """Ask the agent to call somebody else; see `AnsweredCall.transfer`."""
+        if self._over.is_set() or not self._answered.is_set():
+            raise CallError("only a call that stands can be transferred", sip_call_id=self.sip_call_id)
+        if self._transferred is not None:
+            raise LocalProtocolError("a transfer is under way in this call: wait until it is over")
+        self._transferred = concluded = asyncio.get_running_loop().create_future()
+        try:
+            self._act(lambda machine, now: machine.transfer(target, now=now, replaces=replaces))
+            return await concluded
+        finally:
+            self._transferred = None
+
+    @property
+    def as_replaced(self) -> tuple[Uri, Replaces] | None:
+        """The agent's Contact, and this call as the agent knows it; None before the answer."""
+        machine = self._machine
+        if (
+            self._over.is_set()
+            or machine is None
+            or machine.peer_uri is None
+            or machine.replaces_for_peer is None
+        ):
+            return None
+        return machine.peer_uri, machine.replaces_for_peer
+
+    def _conclude_transfer(self, status: int) -> None:
+        if self._transferred is not None and not self._transferred.done():
+            self._transferred.set_result(status)
+
+    def _take_transfer(self, asked: signalling.TransferRequested) -> None:
+        if self._follow is None or self._moving:
+            self.report_transfer(603, now=clock.now())
+        else:
+            self._moving = True
+            self._spawn(self._follow(self, asked))
+
+    def move_by(self, new_leg: NewLeg) -> bool:
+        """The INVITE to the new party is about to be sent; False when the caller has hung up meanwhile."""
+        if self._moving and not self._over.is_set():
+            self._new_leg = new_leg
+            return True
+        return False
+
+    def report_transfer(self, status: int, *, now: float, text: str = "") -> None:
+        """Tell the agent, and the trace, what becomes of the transfer it asked for."""
+        text = text or REASONS.get(status, "")
+        self.trace.note("call.transfer_progress", at=now, status=status, text=text, final=status >= 200)
+        self._act(lambda machine, now: machine.report_transfer(status, now=now))
+
+    def stay(self, status: int, why: str, *, now: float) -> None:
+        """The call to the new party came to nothing: go on with the agent, unless it has left."""
+        self._moving, self._new_leg = False, None
+        self.report_transfer(status, now=now, text=why)
+        self._end_as_left(now)
+
+    def _end_as_left(self, now: float) -> None:
+        left, self._left = self._left, None
+        if left is not None:
+            note(self.trace, left, at=now)
+            self._close_with(left)
+
+    def move_to(
+        self,
+        leg: Leg[signalling.CallEvent],
+        machine: OutboundCall,
+        answered: signalling.Answered,
+        *,
+        target: str,
+        now: float,
+    ) -> None:
+        """The new party answered: media and scenario go on with it; the call with the agent is left."""
+        if self._over.is_set():
+            leg.act(lambda now: machine.hang_up(now=now))
+            return
+        self.report_transfer(200, now=now)
+        self.trace.note("call.transferred", at=now, target=target, sip_call_id=machine.sip_call_id)
+        former, former_machine = self._leg, self._machine
+        self._leg, self._machine, self._failover = leg, machine, None
+        self._moving, self._new_leg, left, self._left = False, None, self._left, None
+        leg.observer = self
+        if former is not None and former_machine is not None and left is None:
+
+            def leave() -> None:
+                former.act(lambda now: former_machine.hang_up(now=now))
+
+            former.observer = FormerLeg(self.trace)
+            timer = asyncio.get_running_loop().call_later(LEAVING_S, leave)
+            self._leaving.append((timer, leave))
+        self._spawn(self._start_media(answered.negotiated))
 
     def _goes_elsewhere(self, event: signalling.CallEvent, now: float) -> bool:
         """Try the next way when `event` says that the one in use failed."""
@@ -247,6 +347,7 @@ class PlacedCall:
 
     def _close_with(self, event: signalling.CallEvent) -> None:
         self._closing = event
+        self._conclude_transfer(0)
         if isinstance(event, signalling.Ended) and event.by != "caller":
             self._goodbye.set()
         self._over.set()
@@ -281,63 +382,10 @@ class PlacedCall:
         self.inputs.put_nowait(turns.RemoteHungUp())
         self.hang_up()
 
-    async def _watch_media(self) -> None:
-        async for event in self._stream.events():
-            self._on_media(event)
-
-    def _on_media(self, event: media.MediaEvent) -> None:
-        match event:
-            case media.FirstPacket(at=at, source=source):
-                self.trace.note("media.first_packet", at=at, source=f"{source[0]}:{source[1]}")
-            case media.SpeechStarted(at=at):
-                self.trace.note("agent.speech_started", at=at)
-                self.inputs.put_nowait(turns.AgentSpeechStarted(at))
-            case media.SpeechStopped(at=at):
-                self.trace.note("agent.speech_stopped", at=at)
-                self.inputs.put_nowait(turns.AgentSpeechStopped(at))
-            case media.PlayoutStarted():
-                self._on_playout_started(event)
-            case media.PlayoutEnded():
-                self._on_playout_ended(event)
-            case media.DigitReceived(at=at, digit=digit):
-                self.trace.note("agent.digit", at=at, digit=digit)
-            case media.DigitsSent(mark=mark):
-                self.inputs.put_nowait(turns.DigitsSent(_step_of(mark)))
-            case media.SrtpMismatch(at=at, packets=packets):
-                self.trace.note("media.srtp_mismatch", at=at, packets=packets)
-                self._undecipherable = (
-                    f"SRTP was agreed on, and none of the first {packets} packets could be authenticated: the far end"
-                    " protects them by another key than its SDP says, or not at all"
-                )
-                self._fail(MediaError(self._undecipherable))
-            case media.StreamFailed(reason=reason):
-                self._fail(MediaError(reason))
-
-    def _on_playout_started(self, event: media.PlayoutStarted) -> None:
-        order, _ = self._utterances[event.mark]
-        self._speech_started_at[event.mark] = event.at
-        self.trace.note(
-            "caller.speech_started", at=event.at, step=order.step, text=order.text, barge_in=order.barge_in
-        )
-        self.inputs.put_nowait(turns.SpeechStarted(order.step))
-
-    def _on_playout_ended(self, event: media.PlayoutEnded) -> None:
-        order, utterance = self._utterances[event.mark]
-        started_at = self._speech_started_at.get(event.mark, event.at)
-        spoken_s = min(event.samples, utterance.speech_ended_at_samples) / media.SAMPLE_RATE
-        self.trace.note(
-            "caller.speech_ended",
-            at=event.at,
-            step=order.step,
-            speech_ended_at=round(started_at + spoken_s, 6),
-            interrupted=event.interrupted,
-        )
-        self.inputs.put_nowait(turns.SpeechEnded(order.step, interrupted=event.interrupted))
-
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
 
 
-def _step_of(mark: str) -> int:
-    return int(mark.partition(":")[2])
+Follow: TypeAlias = Callable[[PlacedCall, signalling.TransferRequested], Coroutine[Any, Any, None]]
+"""Makes the call that the agent asks for, and tells the call by `move_to` or `stay` what came of it."""

@@ -64,7 +64,7 @@ class Leg(Generic[_Event]):
     def __init__(
         self, driver: SipDriver, machine: CallMachine[_Event], observer: CallObserver[_Event]
     ) -> None:
-        self._driver, self.machine, self._observer = driver, machine, observer
+        self._driver, self.machine, self.observer = driver, machine, observer
         self._timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
 
@@ -77,7 +77,7 @@ class Leg(Generic[_Event]):
     def receive(self, message: Message, source: Hop) -> None:
         """Hand a message to the machine."""
         now = clock.now()
-        self._observer.on_message(message, source, sent=False, now=now)
+        self.observer.on_message(message, source, sent=False, now=now)
         self.machine.receive(message, now=now, source=source)
         self._drain(now)
 
@@ -94,10 +94,10 @@ class Leg(Generic[_Event]):
 
     def _drain(self, now: float) -> None:
         for message, destination in self.machine.outgoing():
-            self._observer.on_message(message, destination, sent=True, now=now)
+            self.observer.on_message(message, destination, sent=True, now=now)
             self._driver.send(message, destination)
         for event in self.machine.events():
-            self._observer.on_event(event, now=now)
+            self.observer.on_event(event, now=now)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -198,6 +198,10 @@ class SipDriver:
         leg = Leg(self, machine, observer)
         self._legs[machine.sip_call_id] = leg
         return leg
+
+    def leg_of(self, sip_call_id: str) -> Leg[Any] | None:
+        """The leg with this Call-ID; None when there is none, or its machine has finished."""
+        return self._legs.get(sip_call_id)
 
     def forget(self, leg: Leg[Any]) -> None:
         """Stop running a leg; its machine has finished or is given up."""

@@ -68,8 +68,9 @@ def _rung(event: TraceEvent, after_s: float, seen: set[str]) -> Rung | None:
             return Rung("note", after_s, "change refused", str(fields.get("why", "")), tone="failure")
         case "call.redirected":
             return Rung("note", after_s, "redirected", str(fields.get("target", "")))
-        case "call.transfer_requested":
-            return Rung("note", after_s, "transfer asked for", str(fields.get("target", "")))
+        case "call.transfer_requested" | "call.transferred":
+            label = "transferred" if event.kind == "call.transferred" else "transfer asked for"
+            return Rung("note", after_s, label, str(fields.get("target", "")))
         case "call.transfer_progress":
             about = f"{fields.get('status', '')} {fields.get('text', '')}".strip()
             return Rung("note", after_s, "transfer", about)
