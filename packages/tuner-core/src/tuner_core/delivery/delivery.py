@@ -226,9 +226,9 @@ class Delivery:
         await self.aclose()
 
     def _running(self) -> Courier:
-        _end_with_child(os.getpid())
         with self._mutex:
             if self._courier is None:
+                _end_with_child(os.getpid())
                 self._courier = courier = Courier(
                     self._config, retry=self._retry, timeout_s=self._timeout_s, redaction=self._redaction
                 )
