@@ -41,7 +41,8 @@ def call(*, via: str = "UDP 192.0.2.1:5080", peer: str = "192.0.2.7:5060", body:
         (1_790_000_000.25, "sip.sent", "INVITE sip:b@192.0.2.7 SIP/2.0"),
         (1_790_000_000.5, "sip.received", "SIP/2.0 200 OK"),
     ):
-        trace.note(kind, at=at, summary=first, message=message(first, via=via, body=body), peer=peer)
+        text, transport = message(first, via=via, body=body), via.split(maxsplit=1)[0].lower()
+        trace.note(kind, at=at, summary=first, message=text, peer=peer, transport=transport)
     return trace
 
 

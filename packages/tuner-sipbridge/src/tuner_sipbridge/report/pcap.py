@@ -8,7 +8,6 @@ from traces, so they are not in the file.
 from __future__ import annotations
 
 import ipaddress
-import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
+from tuner_sipbridge.measure.signalling import header
+from tuner_sipbridge.sip.headers import Via
 from tuner_sipbridge.trace import Trace, TraceEvent
 
 Address: TypeAlias = tuple[IPv4Address | IPv6Address, int]
@@ -27,10 +28,6 @@ _TCP, _UDP = 6, 17
 _PSH_ACK = 0x18
 _LARGEST_PAYLOAD = 65_000
 """An IP packet has room for 65,535 octets with its headers; more is sent as several TCP segments."""
-
-_VIA = re.compile(
-    r"^(?:Via|v)\s*:\s*SIP\s*/\s*2\.0\s*/\s*(\w+)\s+(\[[^\]]*\]|[^\s:;,]+)(?::(\d+))?", re.I | re.M
-)
 
 
 def pcap_of(traces: Iterable[Trace]) -> bytes:
@@ -61,8 +58,8 @@ class _Conversation:
     def of(cls, trace: Trace) -> _Conversation:
         messages = list(trace.of("sip.sent", "sip.received"))
         requests = (event for event in messages if event.kind == "sip.sent" and not _is_response(event))
-        first = next((via for event in requests if (via := _VIA.search(_text(event)))), None)
-        ours = _address(f"{first[2]}:{first[3] or 5060}") if first else None
+        first = next((Via.parse(via) for event in requests if (via := header(event, "Via"))), None)
+        ours = None if first is None else _address(f"{first.host}:{first.port or 5060}")
         return cls(messages, ours)
 
     def packets(self) -> Iterator[tuple[float, bytes]]:
@@ -78,8 +75,7 @@ class _Conversation:
             ours = type(peer[0])(0), ours[1] if ours else 5060
         source, destination = (ours, peer) if event.kind == "sip.sent" else (peer, ours)
         octets = _text(event).encode("utf-8", "surrogateescape")
-        via = _VIA.search(_text(event))
-        if via is not None and via[1].upper() == "UDP":
+        if event.fields.get("transport", "udp") == "udp":
             yield _udp(source, destination, octets[:_LARGEST_PAYLOAD])
             return
         for begin in range(0, len(octets), _LARGEST_PAYLOAD):
