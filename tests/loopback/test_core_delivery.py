@@ -235,7 +235,7 @@ async def test_a_backlog_does_not_hammer_an_api_that_is_down(start: Start, outbo
     with ScriptedTuner(*[503] * 200) as tuner:
         box = Outbox(outbox)
         for n in range(50):
-            box.put(Destination(tuner.base_url, 1, "a"), f"left-{n}", b'{"call_id": "left"}', now=1.0)
+            box.put(Destination(tuner.base_url, 1, "a"), f"left-{n}", b'{"call_id": "left"}', now=time.time())
         box.close()
         start(tuner).start()
         assert tuner.wait_for_requests(1)
@@ -261,7 +261,7 @@ async def test_a_process_with_a_wrong_key_does_not_condemn_what_others_left(
 ) -> None:
     with ScriptedTuner(401) as tuner:
         box = Outbox(outbox)
-        box.put(Destination(tuner.base_url, 1, "a"), "left", b'{"call_id": "left"}', now=1.0)
+        box.put(Destination(tuner.base_url, 1, "a"), "left", b'{"call_id": "left"}', now=time.time())
         box.close()
         misconfigured = start(tuner)
         misconfigured.start()
