@@ -219,7 +219,7 @@ async def test_what_an_earlier_process_left_is_sent_by_the_next_start(start: Sta
                 Destination(tuner.base_url, 1, f"agent {n}"),
                 f"left-{n}",
                 b'{"call_id": "left-%d"}' % n,
-                now=1.0,
+                now=time.time(),
             )
         box.close()
         start(tuner).start()
@@ -247,7 +247,12 @@ async def test_the_backlog_follows_as_soon_as_the_api_answers_again(start: Start
     with ScriptedTuner(RateLimit(after_s=30)) as tuner:
         box = Outbox(outbox)
         for n in range(5):
-            box.put(Destination(tuner.base_url, 1, "a"), f"left-{n}", b'{"call_id": "left-%d"}' % n, now=1.0)
+            box.put(
+                Destination(tuner.base_url, 1, "a"),
+                f"left-{n}",
+                b'{"call_id": "left-%d"}' % n,
+                now=time.time(),
+            )
         box.close()
         delivery = start(tuner)
         delivery.start()
@@ -293,7 +298,9 @@ async def test_two_deliveries_on_one_outbox_send_each_record_once(start: Start, 
     with ScriptedTuner() as tuner:
         box = Outbox(outbox)
         for n in range(40):
-            box.put(Destination(tuner.base_url, 1, "a"), f"c-{n}", b'{"call_id": "c-%d"}' % n, now=1.0)
+            box.put(
+                Destination(tuner.base_url, 1, "a"), f"c-{n}", b'{"call_id": "c-%d"}' % n, now=time.time()
+            )
         box.close()
         one, other = start(tuner), start(tuner)
         await asyncio.gather(one.drain(deadline_s=10), other.drain(deadline_s=10))
