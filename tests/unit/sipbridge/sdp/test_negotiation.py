@@ -135,6 +135,8 @@ def test_our_own_direction_counts_in_an_answer():
         (("m=audio 4000 RTP/AVP 9 18 x",), "the far end has G722, G729; here there is PCMA, PCMU"),
         (("m=audio 4000 RTP/AVP 0", "a=rtpmap:0 PCMU/16000"), "no codec in common"),
         (("m=audio 4000 RTP/AVP 0", "c=IN IP4 media..example"), '"media..example" is neither an IP'),
+        # As long as a name may be, and none at its last character: to be read in one pass.
+        (("m=audio 4000 RTP/AVP 0", f"c=IN IP4 {'a' * 252}!"), "is neither an IP"),
         (("m=audio 0 RTP/AVP 0", "m=image 4 udptl t38"), "its port is 0.*; the image stream"),
     ],
 )
