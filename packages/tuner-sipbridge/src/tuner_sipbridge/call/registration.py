@@ -12,10 +12,11 @@ from tuner_sipbridge.call.causes import failure_of
 from tuner_sipbridge.call.events import Problem
 from tuner_sipbridge.call.ids import Credentials, Ids
 from tuner_sipbridge.call.requests import ALLOW, PRODUCT, Reach, again
+from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.headers import Headers, NameAddr
-from tuner_sipbridge.sip.message import REASONS, Message, Request, Response
+from tuner_sipbridge.sip.message import REASONS, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, hop_uri
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction_layer import (
@@ -76,7 +77,7 @@ class _Wish(Enum):
     BE_GONE = "to be withdrawn"
 
 
-class Registration:
+class Registration(Transacting):
     """Keeps one Contact registered: first time, refreshes before it expires, withdrawal at the end.
 
     Fed and drained as a call: `receive`, `handle_timer`, `outgoing`, `events`, `next_deadline`. After a failure
@@ -175,16 +176,6 @@ class Registration:
             else:
                 self._end(confirmed=True)
 
-    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
-        """Take one message of this Call-ID; `source` is where it came from."""
-        self._layer.receive(message, now=now, source=source)
-        self._pump(now)
-
-    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
-        """The transport cannot reach a hop that `outgoing` named, or lost the connection to it."""
-        self._layer.unreachable(hop, why, now=now, again=again)
-        self._pump(now)
-
     def handle_timer(self, *, now: float) -> None:
         """Do what is due at `now`; harmless when nothing is."""
         self._layer.handle_timer(now=now)
@@ -196,10 +187,6 @@ class Registration:
         """When `handle_timer` must run next."""
         deadlines = (self._layer.next_deadline(), self._next_at)
         return min((at for at in deadlines if at is not None), default=None)
-
-    def outgoing(self) -> list[tuple[Message, Hop]]:
-        """The messages to send, in order, each with where it goes; drained."""
-        return self._layer.outgoing()
 
     def events(self) -> list[RegistrationEvent]:
         """What happened since the last call; drained."""

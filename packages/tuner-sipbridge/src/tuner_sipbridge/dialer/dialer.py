@@ -35,6 +35,7 @@ from tuner_sipbridge.errors import CallError, LocalProtocolError, SipBridgeError
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
+from tuner_sipbridge.net.locator import Locator
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.resolver import Resolver, read_name_server
@@ -135,9 +136,9 @@ class Dialer:
         self._provider, self._transfers = provider, transfers
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._host, self._port, self._from_user = host, port, from_user
-        self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
+        self._locator = Locator(Resolver(name_server=read_name_server(name_server) if name_server else None))
         self._transport: Transport = transport
-        self._ways = Ways(self._resolver, transport=transport, local_host=host, trunks=trunks)
+        self._ways = Ways(self._locator, transport=transport, local_host=host, trunks=trunks)
         self._routed, self._patience_s = bool(trunks), next_target_after
         self._tls = tls or TlsSettings()
         self._public = PublicAddress.parse(public_address)
@@ -388,7 +389,8 @@ class Dialer:
             if host not in self._drivers:
                 driver = SipDriver(
                     tls=self._tls,
-                    resolve=self._resolver.address,
+                    locator=self._locator,
+                    next_target_after_s=self._patience_s,
                     public_address=self._public,
                     refusal=None if self._registrations is None else TAKES_NO_CALLS,
                 )

@@ -118,6 +118,10 @@ class StreamEndpoint(ConnectionUser):
             task.add_done_callback(self._tasks.discard)
         self._waiting[far].append((message, hop))
 
+    def stands(self, hop: Hop) -> bool:
+        """Whether there is a connection for a hop."""
+        return self._standing(hop) is not None
+
     def close(self) -> None:
         """Close all connections in order, and accept no more."""
         self._closed = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -20,7 +19,7 @@ from tuner_sipbridge.net.udp import UdpEndpoint, resolve
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.refusal import refusal_of, way_back_of
-from tuner_sipbridge.sip.routing import Address, Hop, Transport
+from tuner_sipbridge.sip.routing import Address, Hop, Transport, is_address
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
@@ -126,9 +125,13 @@ class Transports:
             "through"
         )
 
+    def stands(self, hop: Hop) -> bool:
+        """Whether a connection to a hop stands that the far end opened, so that its name need not be located."""
+        return hop.flow is not None and self._streams.stands(hop)
+
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address; failures come to `unreachable`, later."""
-        if _is_address(hop.host):
+        if is_address(hop.host) or self.stands(hop):
             self._send_to(message, hop, hop)
             return
         task = asyncio.get_running_loop().create_task(self._resolve_and_send(message, hop))
@@ -198,11 +201,3 @@ class Transports:
             mapped = stun.mapped_address(data, question)
             if mapped is not None and not answer.done():
                 answer.set_result(mapped)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
