@@ -86,7 +86,9 @@ async def test_ack_and_bye_go_by_srv_and_bye_passes_a_silent_target(name_server:
     assert first.methods() == ["INVITE"]
     # The first ACK had no answer to miss; by the second call the dead target is known, to ACKs too.
     assert second.methods() == ["BYE", "ACK"]
-    branches = [re.findall(r"z9hG4bK\w+(\.1)?", str(one.via)) for one in second.requests if one.method == "BYE"]
+    branches = [
+        re.findall(r"z9hG4bK\w+(\.1)?", str(one.via)) for one in second.requests if one.method == "BYE"
+    ]
     assert branches == [[".1"], [""]]
     assert {call.call_id for call in second.requests} == {run.sip_call_id, again.sip_call_id}
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tuner_sipbridge.dialer.dialer import NEXT_TARGET_AFTER_S
+from tuner_sipbridge.net.driver import NEXT_TARGET_AFTER_S
 from tuner_sipbridge.sip.targets import Trunk
 
 _PANEL = "Finding the far end"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tuner_sipbridge.errors import NetworkError
 from tuner_sipbridge.net.locator import Locator
@@ -23,10 +23,12 @@ class Way:
     Attributes:
         hop: transport, address and port.
         trunk: the trunk's URI, which stands in Route; None when the target itself was located.
+        local: the address of ours that leads there, for SIP and media.
     """
 
     hop: Hop
     trunk: Uri | None = field(default=None, repr=False)
+    local: str = ""
 
     def __str__(self) -> str:
         return f"{self.hop}" if self.trunk is None else f"{self.hop} (trunk {self.trunk.host})"
@@ -58,8 +60,7 @@ class Ways:
     async def towards(self, uri: Uri) -> list[Way]:
         """The ways to a URI, best first: trunks by priority and weight, the targets of each as RFC 3263 says.
 
-        Those that failed a moment ago come last. All start from one local address, that of the first, since a call
-        has one place for its media.
+        Those that failed a moment ago come last.
 
         Raises:
             NetworkError: there is none.
@@ -79,7 +80,7 @@ class Ways:
             raise NetworkError("; ".join(problems))
         order = self._locator.order([way.hop for way in ways])
         ways.sort(key=lambda way: order.index(way.hop))
-        return list(self._from_one_address(ways))
+        return list(self._routed(ways))
 
     def note_failure(self, way: Way, why: str, *, for_s: float = DEFAULT_PENALTY_S) -> None:
         """A way failed: for so many seconds others are tried before it."""
@@ -95,19 +96,17 @@ class Ways:
             return None
         return ("ipv6",) if ":" in self._local_host else ("ipv4",)
 
-    def _from_one_address(self, ways: Iterable[Way]) -> Iterable[Way]:
-        first: str | None = self._local_host
-        found = False
+    def _routed(self, ways: Iterable[Way]) -> Iterable[Way]:
+        """The ways with the local address that each leaves from, those left out that there is no route to."""
         problem: NetworkError | None = None
+        found = False
         for way in ways:
             try:
                 local = self._local_host or local_address_towards(way.hop.address)
             except NetworkError as error:
                 problem = problem or error
                 continue
-            first = first or local
-            if local == first:
-                found = True
-                yield way
+            found = True
+            yield replace(way, local=local)
         if not found and problem is not None:
             raise problem

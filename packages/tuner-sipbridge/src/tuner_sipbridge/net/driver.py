@@ -194,7 +194,7 @@ class SipDriver:
         )
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
-        """Bind the sockets, all at one port.
+        """Bind the sockets, all at one port; TLS beside TCP at the port above it, or any when that is open.
 
         Raises:
             NetworkError: the address cannot be bound, or the STUN server does not answer.
@@ -213,13 +213,14 @@ class SipDriver:
         """Address and port the sockets are bound to."""
         return self._transports.local
 
-    def shown(self, host: str) -> Address:
+    def shown(self, host: str, transport: Transport = "udp") -> Address:
         """Where far ends reach the SIP sockets, for Via and Contact; its host also for SDP.
 
         Args:
             host: local address towards the far end, which is shown where there is no NAT.
+            transport: what they would come by.
         """
-        return self._public.of((host, self.local[1]))
+        return self._public.of((host, self._transports.port_for(transport)))
 
     @property
     def malformed(self) -> int:

@@ -54,7 +54,8 @@ class StreamEndpoint(ConnectionUser):
         self._receive, self._unreachable, self._is_live = receive, unreachable, is_live
         self._tls, self._limits = tls, limits
         self._host: str | None = None
-        self._port = 0
+        self.ports: dict[Transport, int] = {}
+        """Where connections are accepted."""
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._by_far: dict[_Far, Connection] = {}
@@ -91,7 +92,7 @@ class StreamEndpoint(ConnectionUser):
         for end in server.sockets:
             share_port(end)
         bound = server.sockets[0].getsockname()
-        self._port = bound[1]
+        self.ports[kind] = bound[1]
         return bound[0], bound[1]
 
     def send_from(self, host: str) -> None:
@@ -117,6 +118,13 @@ class StreamEndpoint(ConnectionUser):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self._waiting[far].append((message, hop))
+
+    def stop_listening(self) -> None:
+        """Accept no more connections, and free the ports."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self.ports.clear()
 
     def stands(self, hop: Hop) -> bool:
         """Whether there is a connection for a hop."""
@@ -206,10 +214,11 @@ class StreamEndpoint(ConnectionUser):
 
     async def _open(self, far: Hop, name: str) -> Connection:
         context = self._client_context if far.transport == "tls" else None
+        port = self.ports.get(far.transport) or self.ports.get("tcp", 0)
         async with asyncio.timeout(self._limits.connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self, far.transport, self._limits, opened_by_us=True),
-                sock=await connect(far.address, host=self._host, port=self._port),
+                sock=await connect(far.address, host=self._host, port=port),
                 ssl=context,
                 server_hostname=name if context else None,
                 # Shorter than the whole, so that a silent port can be told from a silent handshake.

@@ -90,6 +90,10 @@ class Transports:
             raise NetworkError("the SIP sockets are not open")
         return self._local
 
+    def port_for(self, transport: Transport) -> int:
+        """The port at which a transport is listened for; that of `local` when it is not."""
+        return self._streams.ports.get(transport, self.local[1])
+
     @property
     def malformed(self) -> int:
         """What came, over any transport, in place of a SIP message and is none."""
@@ -153,9 +157,13 @@ class Transports:
             bound = self._udp.local
         try:
             for kind in ("tcp", "tls"):
-                if kind in listen:
+                if kind == "tls" and {"tcp", "tls"} <= set(listen):
+                    # One port cannot be for both; 5061 beside 5060 is what the standard has (RFC 3261 §19.1.2).
+                    await self._streams.listen(kind, host, port + 1 if port else 0)
+                elif kind in listen:
                     bound = await self._streams.listen(kind, host, bound[1])
         except BaseException:
+            self._streams.stop_listening()
             if self._udp is not None:
                 self._udp.close()
                 self._udp = None
