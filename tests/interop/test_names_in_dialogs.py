@@ -6,15 +6,21 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import pytest_asyncio
 
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.sdp.negotiation import make_offer
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
+
+from .conftest import dnsmasq
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Serve = Callable[..., Awaitable[tuple[str, int]]]
 PAUSE = Scenario.model_validate({"name": "pause", "persona": {"voice": "tone"}, "steps": [{"pause_s": 0.1}]})
@@ -62,6 +68,22 @@ async def agent(contact: str = "sip:agent@far.example", **options: int) -> Async
         transport.close()
 
 
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def engine():
+    async with PyMediaEngine() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def name_server():
+    async with AsyncExitStack() as servers:
+
+        async def serve(*records: str) -> tuple[str, int]:
+            return await servers.enter_async_context(dnsmasq(*records))
+
+        yield serve
+
+
 @pytest.fixture
 def dead_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
@@ -76,10 +98,14 @@ def zone(*ports: int) -> list[str]:
     ]
 
 
-async def test_ack_and_bye_go_by_srv_and_bye_passes_a_silent_target(name_server: Serve, dead_port: int):
+async def test_ack_and_bye_go_by_srv_and_bye_passes_a_silent_target(
+    name_server: Serve, engine: PyMediaEngine, dead_port: int
+):
     async with agent() as first, agent() as second:
         server = await name_server(*zone(dead_port, second.port))
-        async with Dialer(name_server="{}:{}".format(*server), next_target_after=0.3) as dialer:
+        async with Dialer(
+            engine=engine, name_server="{}:{}".format(*server), next_target_after=0.3
+        ) as dialer:
             run = await dialer.run(f"sip:agent@127.0.0.1:{first.port}", PAUSE)
             again = await dialer.run(f"sip:agent@127.0.0.1:{first.port}", PAUSE)
     assert run.outcome.kind == again.outcome.kind == "success", run.outcome.detail
@@ -93,10 +119,10 @@ async def test_ack_and_bye_go_by_srv_and_bye_passes_a_silent_target(name_server:
     assert {call.call_id for call in second.requests} == {run.sip_call_id, again.sip_call_id}
 
 
-async def test_a_bye_that_a_target_answers_503_goes_to_the_next(name_server: Serve):
+async def test_a_bye_that_a_target_answers_503_goes_to_the_next(name_server: Serve, engine: PyMediaEngine):
     async with agent() as first, agent(bye=503) as busy, agent() as third:
         server = await name_server(*zone(busy.port, third.port))
-        async with Dialer(name_server="{}:{}".format(*server)) as dialer:
+        async with Dialer(engine=engine, name_server="{}:{}".format(*server)) as dialer:
             run = await dialer.run(f"sip:agent@127.0.0.1:{first.port}", PAUSE)
     assert run.outcome.kind == "success", run.outcome.detail
     assert (busy.methods(), third.methods()) == (["ACK", "BYE"], ["BYE"])

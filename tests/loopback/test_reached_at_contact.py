@@ -6,24 +6,34 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tuner_sipbridge import Dialer, Scenario, TlsSettings
 from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.sdp.negotiation import make_offer
 from tuner_sipbridge.sip.framing import StreamFramer
 from tuner_sipbridge.sip.headers import Headers
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
+from tuner_sipbridge.sip.parser import parse_datagram
 
 from ..certificates import Authority
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WAIT = Scenario.model_validate({"name": "wait", "persona": {"voice": "tone"}, "steps": [{"pause_s": 5.0}]})
 BEEP = Scenario.model_validate({"name": "beep", "persona": {"voice": "tone"}, "steps": [{"say": "one"}]})
 
 Answer = Callable[[Request, asyncio.StreamWriter], Response | None]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def engine():
+    async with PyMediaEngine() as started:
+        yield started
 
 
 async def messages(reader: asyncio.StreamReader) -> AsyncGenerator[Message]:
@@ -74,7 +84,7 @@ def bye_to(invite: Request, transport: str) -> Request:
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 async def test_a_bye_on_a_connection_of_the_far_ends_own_reaches_the_call(
-    transport: str, authority: Authority
+    transport: str, authority: Authority, engine: PyMediaEngine
 ):
     theirs, ours = authority.issue("127.0.0.1"), authority.issue("127.0.0.1")
     server_context = client_context = None
@@ -104,7 +114,11 @@ async def test_a_bye_on_a_connection_of_the_far_ends_own_reaches_the_call(
             writer.close()
 
     tls = TlsSettings(ca_file=authority.file, certificate=ours.certificate, key=ours.key)
-    async with far_end(answer, server_context) as port, Dialer(tls=tls) as dialer, asyncio.timeout(4):
+    async with (
+        far_end(answer, server_context) as port,
+        Dialer(tls=tls, engine=engine) as dialer,
+        asyncio.timeout(4),
+    ):
         hanging_up = asyncio.create_task(hang_up())
         run = await dialer.run(f"sip:agent@127.0.0.1:{port};transport={transport}", WAIT)
         response = await hanging_up
@@ -115,7 +129,7 @@ async def test_a_bye_on_a_connection_of_the_far_ends_own_reaches_the_call(
     assert ended.fields["by"] == "agent"
 
 
-async def test_a_lost_connection_to_the_registrar_is_made_anew_by_registering():
+async def test_a_lost_connection_to_the_registrar_is_made_anew_by_registering(engine: PyMediaEngine):
     registered: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
 
     def answer(request: Request, writer: asyncio.StreamWriter) -> Response | None:
@@ -128,8 +142,8 @@ async def test_a_lost_connection_to_the_registrar_is_made_anew_by_registering():
 
     async with (
         far_end(answer) as port,
-        Answerer(echo, port=0) as answerer,
-        Dialer(register=f"sip:127.0.0.1:{port};transport=tcp") as dialer,
+        Answerer(echo, port=0, engine=engine) as answerer,
+        Dialer(engine=engine, register=f"sip:127.0.0.1:{port};transport=tcp") as dialer,
     ):
         await dialer.run(answerer.uri, BEEP)
         async with asyncio.timeout(3):
@@ -137,30 +151,27 @@ async def test_a_lost_connection_to_the_registrar_is_made_anew_by_registering():
     assert seen == [("REGISTER", 3600)] * 2
 
 
-async def test_where_tcp_was_refused_long_requests_go_over_udp_at_once_also_in_the_next_call(tmp_path: Path):
+async def test_where_tcp_was_refused_long_requests_go_over_udp_at_once_also_in_the_next_call(
+    engine: PyMediaEngine,
+):
     long = {"Subject": "x" * 1400}
-    async with Answerer(echo, port=0) as answerer:
-        # The same port for UDP alone: nobody listens for TCP there.
-        answerer_port = answerer.local[1]
-    loop = asyncio.get_running_loop()
 
     class Deaf(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             self.transport = transport
 
         def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-            from tuner_sipbridge.sip.parser import parse_datagram
-
             request = parse_datagram(data)
             if isinstance(request, Request) and request.method == "INVITE":
                 self.transport.sendto(response_to(request, 486).to_bytes(), addr)  # type: ignore[attr-defined]
 
-    transport, _ = await loop.create_datagram_endpoint(Deaf, local_addr=("127.0.0.1", answerer_port))
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Deaf, local_addr=("127.0.0.1", 0)
+    )
+    port = transport.get_extra_info("sockname")[1]
     try:
-        async with Dialer() as dialer:
-            runs = [
-                await dialer.run(f"sip:agent@127.0.0.1:{answerer_port}", BEEP, headers=long) for _ in range(2)
-            ]
+        async with Dialer(engine=engine) as dialer:
+            runs = [await dialer.run(f"sip:agent@127.0.0.1:{port}", BEEP, headers=long) for _ in range(2)]
     finally:
         transport.close()
     assert [run.outcome.status for run in runs] == [486, 486]

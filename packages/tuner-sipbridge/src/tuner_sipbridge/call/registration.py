@@ -188,8 +188,10 @@ class Registration(Transacting):
         idle = self._is_registered and self._sent is None and self._wish is _Wish.BE_THERE
         super().unreachable(hop, why, now=now, again=again)
         if idle and hop.is_stream and (self._to is None or hop == self._to):
-            self._losses = 0 if now - self._since >= _BASE_S else self._losses + 1
+            if now - self._since >= _BASE_S:
+                self._losses = 0
             self._next_at = now + self._wait_s(self._losses)
+            self._losses += 1
 
     def _wait_s(self, failures: int) -> float:
         """How long after so many failures in a row to wait: half of W to all of it, by chance (RFC 5626 §4.5)."""
