@@ -144,9 +144,11 @@ class StreamEndpoint(ConnectionUser):
 
     def on_made(self, connection: Connection) -> None:
         """Keep a connection, unless it is one too many, or its far end is not who it should be."""
-        if connection.opened_by_us and (objection := self._tls.objection_to(connection.certificate)):
-            connection.abort(objection)
-            return
+        if connection.opened_by_us:
+            certificate, alternatives = connection.certificate, connection.alternatives
+            if objection := self._tls.objection_to(certificate, alternatives, name=connection.name):
+                connection.abort(objection)
+                return
         accepted = sum(not known.opened_by_us for known in self._connections)
         if not connection.opened_by_us and accepted >= self._limits.connections:
             self.refused += 1
@@ -217,7 +219,7 @@ class StreamEndpoint(ConnectionUser):
         port = self.ports.get(far.transport) or self.ports.get("tcp", 0)
         async with asyncio.timeout(self._limits.connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self, far.transport, self._limits, opened_by_us=True),
+                lambda: Connection(self, far.transport, self._limits, opened_by_us=True, name=name),
                 sock=await connect(far.address, host=self._host, port=port),
                 ssl=context,
                 server_hostname=name if context else None,
