@@ -33,7 +33,7 @@ NextTargetAfter = Annotated[
     float,
     typer.Option(
         min=0.5,
-        help="Seconds without any response after which the next address or trunk is tried.",
+        help="Seconds without any response after which the next address, registrar or trunk is tried.",
         rich_help_panel=_PANEL,
     ),
 ]
