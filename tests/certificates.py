@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,8 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, expired: bool = False) -> Certificate:
-        """A certificate for a name or an address."""
+    def issue(self, name: str, *, expired: bool = False, uris: Sequence[str] = ()) -> Certificate:
+        """A certificate for a name or an address, and for URIs."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             names: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
@@ -47,7 +48,7 @@ class Authority:
             key.public_key(),
             -10 * DAY,
             -DAY if expired else 30 * DAY,
-            x509.SubjectAlternativeName([names]),
+            x509.SubjectAlternativeName([names, *map(x509.UniformResourceIdentifier, uris)]),
         )
         stem = self._folder / f"{certificate.serial_number:x}"
         pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

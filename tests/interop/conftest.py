@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +13,7 @@ import pytest
 
 from ..certificates import Authority
 from .peers.kamailio import Kamailio
+from .peers.ports import free_port
 from .peers.sipp import Sipp
 
 Serve = Callable[..., Awaitable[tuple[str, int]]]
@@ -51,9 +51,7 @@ def sipp(tmp_path: Path) -> Sipp:
 @asynccontextmanager
 async def dnsmasq(*records: str, ttl_s: int = 60) -> AsyncGenerator[tuple[str, int]]:
     """dnsmasq with these records and nothing else; gives address and port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file="),
         *(

@@ -11,6 +11,7 @@ from tuner_sipbridge.call.registration import Registered, Registration, Registra
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.digest import authorization_fields, verify
 from tuner_sipbridge.sip.message import Request, response_to
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.testing.network import CountedIds
 
@@ -49,6 +50,10 @@ class Edge:
             self.registration.handle_timer(now=self.now)
             self.collect()
         self.now = end
+
+    def lose(self, hop: Hop) -> None:
+        self.registration.unreachable(hop, "the far end closed the connection", now=self.now, again=True)
+        self.collect()
 
     def stop(self) -> None:
         self.registration.stop(now=self.now)
@@ -147,7 +152,7 @@ def test_what_may_pass_is_tried_again(status: int, again: bool):
     edge.reply(status)
     [failed] = edge.happened
     assert isinstance(failed, RegistrationFailed)
-    edge.wait(31.0)
+    edge.wait(60.0)
     assert edge.tries == (2 if again else 1)
 
 
@@ -157,15 +162,45 @@ def test_the_pause_is_the_registrars_and_else_grows():
     assert edge.happened[-1].retried_in_s == 7
     edge.wait(7.0)
     edge.reply(503)
-    assert edge.happened[-1].retried_in_s == 60.0
+    assert 60.0 <= edge.happened[-1].retried_in_s <= 120.0
 
 
 def test_a_silent_registrar_is_tried_again():
     edge = Edge()
     edge.wait(32.0)
-    assert edge.happened == [RegistrationFailed(0, "the registrar did not answer", None, 30.0)]
-    edge.wait(30.0)
+    [failed] = edge.happened
+    assert (failed.status, failed.text) == (0, "the registrar did not answer")
+    assert 30.0 <= failed.retried_in_s <= 60.0
+    edge.wait(failed.retried_in_s)
     assert edge.tries == 2
+
+
+def test_a_lost_connection_is_made_anew_at_once_and_then_more_slowly():
+    to = Hop("tcp", "192.0.2.1", 5060)
+    edge = Edge(transport="tcp", to=to)
+    grant(edge)
+    edge.wait(40.0)
+    edge.lose(Hop("tcp", "192.0.2.2", 5060))
+    edge.wait(1.0)
+    assert edge.tries == 1
+    edge.lose(to)
+    edge.wait(0.0)
+    assert edge.tries == 2
+    grant(edge)
+    edge.wait(1.0)
+    edge.lose(to)
+    edge.wait(29.0)
+    assert edge.tries == 2
+    edge.wait(31.0)
+    assert edge.tries == 3
+
+
+def test_over_udp_no_connection_is_lost():
+    edge = Edge()
+    grant(edge)
+    edge.lose(Hop("udp", "edge.example", 5060))
+    edge.wait(100.0)
+    assert edge.tries == 1
 
 
 class TestTheEnd:

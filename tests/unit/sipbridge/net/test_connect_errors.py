@@ -30,7 +30,6 @@ def alert(reason: str) -> ssl.SSLError:
             distrust(18, "self-signed certificate"),
             r"no CA that is known here \(self-signed certificate\).*--tls-ca",
         ),
-        (distrust(62), "another name than edge.example"),
         (distrust(23), "not trusted: text of OpenSSL"),
         (alert("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "asks for a certificate of ours.*--tls-cert"),
         (alert("TLSV1_ALERT_UNKNOWN_CA"), "does not know the CA of our certificate"),

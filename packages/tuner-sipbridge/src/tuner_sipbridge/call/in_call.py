@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from tuner_sipbridge.call.info import DTMF_RELAY, digit_body
 from tuner_sipbridge.call.invite_usage import InviteUsage
+from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.uri import Uri
 
 
-class InCall:
+class InCall(Transacting):
     """Hold, resume, transfer, digits and probes. Each does nothing when the call does not stand.
 
-    `OutboundCall` and `InboundCall` give `_standing_usage` and `_pump`.
+    `OutboundCall` and `InboundCall` give `_standing_usage`.
     """
 
     def _standing_usage(self) -> InviteUsage | None:
-        raise NotImplementedError
-
-    def _pump(self, now: float) -> None:
         raise NotImplementedError
 
     def hold(self, *, now: float) -> None:

@@ -16,7 +16,7 @@ from tuner_sipbridge.call.received_invite import ReceivedInvite, Stage
 from tuner_sipbridge.call.requests import Reach
 from tuner_sipbridge.sdp.crypto import PLAIN, Srtp
 from tuner_sipbridge.sdp.session import SessionDescription
-from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Address, Hop, transport_in_via
@@ -194,23 +194,6 @@ class InboundCall(InCall):
         else:
             self.reject(480, now=now, headers=[("Reason", str(why))] if why is not None else ())
 
-    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
-        """The transport cannot reach a hop that `outgoing` named, or lost the connection to it.
-
-        Args:
-            hop: as `outgoing` gave it.
-            why: the cause in plain words.
-            now: Unix time in seconds.
-            again: the connection had carried messages before: what is unanswered goes once more, on a new one.
-        """
-        self._layer.unreachable(hop, why, now=now, again=again)
-        self._pump(now)
-
-    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
-        """Take one message of this Call-ID; `source` is where it came from."""
-        self._layer.receive(message, now=now, source=source)
-        self._pump(now)
-
     def handle_timer(self, *, now: float) -> None:
         """Do what is due at `now`; harmless when nothing is."""
         self._layer.handle_timer(now=now)
@@ -228,10 +211,6 @@ class InboundCall(InCall):
             usage.next_deadline() if usage is not None else None,
         )
         return min((at for at in deadlines if at is not None), default=None)
-
-    def outgoing(self) -> list[tuple[Message, Hop]]:
-        """The messages to send, in order, each with where it goes; drained."""
-        return self._layer.outgoing()
 
     def events(self) -> list[CallEvent]:
         """What happened since the last call; drained."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from tuner_sipbridge.call.events import CallEvent, TimedOut, Unreachable
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.requests import PRODUCT, SDP, Reach
+from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.sip.headers import Headers, NameAddr
-from tuner_sipbridge.sip.message import Message, Request
+from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.routing import Address, Hop
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction_layer import NoResponse, NotSent, TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 
-class Inquiry:
+class Inquiry(Transacting):
     """One OPTIONS; a machine as `OutboundCall` is. Its answer is for who observes the messages."""
 
     def __init__(
@@ -77,35 +78,21 @@ class Inquiry:
         self._begun = True
         self._layer.send(self._request, now=now, to=self._to)
 
-    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
-        """Take one message of this Call-ID."""
-        self._layer.receive(message, now=now, source=source)
-        self._pump()
-
-    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
-        """The transport cannot reach a hop that `outgoing` named."""
-        self._layer.unreachable(hop, why, now=now, again=again)
-        self._pump()
-
     def handle_timer(self, *, now: float) -> None:
         """Do what is due at `now`."""
         self._layer.handle_timer(now=now)
-        self._pump()
+        self._pump(now)
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
         return self._layer.next_deadline()
-
-    def outgoing(self) -> list[tuple[Message, Hop]]:
-        """The messages to send, in order, each with where it goes; drained."""
-        return self._layer.outgoing()
 
     def events(self) -> list[CallEvent]:
         """`TimedOut` or `Unreachable` when there is no answer; drained."""
         events, self._events = self._events, []
         return events
 
-    def _pump(self) -> None:
+    def _pump(self, now: float) -> None:
         for event in self._layer.events():
             match event:
                 case NoResponse():

@@ -183,25 +183,6 @@ class OutboundCall(InCall):
             self._close(Cancelled(why))
             self._invitation.give_up(now=now, why=reason)
 
-    def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
-        """The transport cannot reach a hop that `outgoing` named, or lost the connection to it.
-
-        An INVITE that nobody answered yet fails at once (RFC 3261 §8.1.3.1), with no waiting for Timer B.
-
-        Args:
-            hop: as `outgoing` gave it.
-            why: the cause in plain words.
-            now: Unix time in seconds.
-            again: the connection had carried messages before: what is unanswered goes once more, on a new one.
-        """
-        self._layer.unreachable(hop, why, now=now, again=again)
-        self._pump(now)
-
-    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
-        """Take one message of this Call-ID; `source` is where it came from."""
-        self._layer.receive(message, now=now, source=source)
-        self._pump(now)
-
     def handle_timer(self, *, now: float) -> None:
         """Do what is due at `now`; harmless when nothing is."""
         self._layer.handle_timer(now=now)
@@ -218,10 +199,6 @@ class OutboundCall(InCall):
         deadlines = [usage.next_deadline() for usage in self._usages.values()]
         deadlines += [self._layer.next_deadline(), self._invitation.next_deadline()]
         return min((at for at in deadlines if at is not None), default=None)
-
-    def outgoing(self) -> list[tuple[Message, Hop]]:
-        """The messages to send, in order, each with where it goes; drained."""
-        return self._layer.outgoing()
 
     def events(self) -> list[CallEvent]:
         """What happened since the last call; drained."""

@@ -12,10 +12,11 @@ from tuner_sipbridge.call.causes import failure_of
 from tuner_sipbridge.call.events import Problem
 from tuner_sipbridge.call.ids import Credentials, Ids
 from tuner_sipbridge.call.requests import ALLOW, PRODUCT, Reach, again
+from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.headers import Headers, NameAddr
-from tuner_sipbridge.sip.message import REASONS, Message, Request, Response
+from tuner_sipbridge.sip.message import REASONS, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, hop_uri
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction_layer import (
@@ -29,7 +30,8 @@ from tuner_sipbridge.sip.uri import Uri
 
 _MOST_TRIES = 5
 _REFRESH_MARGIN_S = 10.0
-_RETRY_FIRST_S, _RETRY_MOST_S = 30.0, 600.0
+_BASE_S, _MOST_S = 30.0, 1800.0
+"""base-time, where no flow is left, and max-time of RFC 5626 §4.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class _Wish(Enum):
     BE_GONE = "to be withdrawn"
 
 
-class Registration:
+class Registration(Transacting):
     """Keeps one Contact registered: first time, refreshes before it expires, withdrawal at the end.
 
     Fed and drained as a call: `receive`, `handle_timer`, `outgoing`, `events`, `next_deadline`. After a failure
@@ -97,6 +99,7 @@ class Registration:
         transport: Transport = "udp",
         route: Sequence[Uri] = (),
         to: Hop | None = None,
+        failures: int = 0,
     ) -> None:
         """Prepare; nothing is sent before `start`.
 
@@ -112,6 +115,7 @@ class Registration:
             transport: what the requests go by, where the URI of the next hop names none.
             route: an outbound proxy, or more than one.
             to: where the requests go; found by the URI of the next hop when None.
+            failures: how often it failed in a row before this one.
 
         Raises:
             LocalProtocolError: a URI is no SIP URI, or the time is not positive.
@@ -133,7 +137,7 @@ class Registration:
         self._sent: Request | None = None
         self._preset = False
         self._tries = 0
-        self._failures = 0
+        self._failures, self._losses, self._since = failures, 0, 0.0
         self._next_at: float | None = None
         self._is_registered = self._over = False
         self._events: list[RegistrationEvent] = []
@@ -175,15 +179,25 @@ class Registration:
             else:
                 self._end(confirmed=True)
 
-    def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None:
-        """Take one message of this Call-ID; `source` is where it came from."""
-        self._layer.receive(message, now=now, source=source)
-        self._pump(now)
-
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
-        """The transport cannot reach a hop that `outgoing` named, or lost the connection to it."""
-        self._layer.unreachable(hop, why, now=now, again=again)
-        self._pump(now)
+        """As of every machine; a lost connection to the registrar is made anew by registering (RFC 5626 §4.5).
+
+        Nobody else can open it, and calls come over it: at once the first time, later each time that it does not
+        last.
+        """
+        idle = self._is_registered and self._sent is None and self._wish is _Wish.BE_THERE
+        super().unreachable(hop, why, now=now, again=again)
+        if idle and hop.is_stream and (self._to is None or hop == self._to):
+            if now - self._since >= _BASE_S:
+                self._losses = 0
+            self._next_at = now + self._wait_s(self._losses)
+            self._losses += 1
+
+    def _wait_s(self, failures: int) -> float:
+        """How long after so many failures in a row to wait: half of W to all of it, by chance (RFC 5626 §4.5)."""
+        if failures == 0:
+            return 0.0
+        return min(_BASE_S * 2 ** min(failures, 16), _MOST_S) * (0.5 + self._ids.share() / 2)
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due at `now`; harmless when nothing is."""
@@ -196,10 +210,6 @@ class Registration:
         """When `handle_timer` must run next."""
         deadlines = (self._layer.next_deadline(), self._next_at)
         return min((at for at in deadlines if at is not None), default=None)
-
-    def outgoing(self) -> list[tuple[Message, Hop]]:
-        """The messages to send, in order, each with where it goes; drained."""
-        return self._layer.outgoing()
 
     def events(self) -> list[RegistrationEvent]:
         """What happened since the last call; drained."""
@@ -305,7 +315,7 @@ class Registration:
         if asked == "0":
             self._end(confirmed=True)
             return
-        self._is_registered = True
+        self._is_registered, self._since = True, now
         granted = self._granted(response)
         self._events.append(Registered(granted))
         if self._wish is _Wish.BE_GONE:
@@ -339,7 +349,7 @@ class Registration:
             return
         self._is_registered = False
         self._failures += 1
-        pause = wait_s or min(_RETRY_FIRST_S * 2 ** (self._failures - 1), _RETRY_MOST_S)
+        pause = wait_s or self._wait_s(self._failures)
         self._next_at = now + pause if passing else None
         self._events.append(RegistrationFailed(status, text, problem, pause if passing else None))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tuner_sipbridge.dialer.dialer import NEXT_TARGET_AFTER_S
+from tuner_sipbridge.net.driver import NEXT_TARGET_AFTER_S
 from tuner_sipbridge.sip.targets import Trunk
 
 _PANEL = "Finding the far end"
@@ -33,7 +33,7 @@ NextTargetAfter = Annotated[
     float,
     typer.Option(
         min=0.5,
-        help="Seconds without any response after which the next address or trunk is tried.",
+        help="Seconds without any response after which the next address, registrar or trunk is tried.",
         rich_help_panel=_PANEL,
     ),
 ]

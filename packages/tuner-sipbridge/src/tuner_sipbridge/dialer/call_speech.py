@@ -26,6 +26,11 @@ class CallSpeech:
         self._utterances: dict[str, tuple[turns.Say, Utterance]] = {}
         self._speech_started_at: dict[str, float] = {}
 
+    @property
+    def media_address(self) -> tuple[str, int]:
+        """Our RTP address and port."""
+        return self._stream.local
+
     def say(self, order: turns.Say, utterance: Utterance) -> None:
         """Queue a step's utterance; its start and end are noted when its packets leave."""
         mark = f"say:{order.step}"

@@ -6,54 +6,43 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
 from tuner_sipbridge.call.ids import Credentials
-from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
-from tuner_sipbridge.dialer.failover import Failover
-from tuner_sipbridge.dialer.followed_transfer import follow
-from tuner_sipbridge.dialer.leg_terms import LegTerms
+from tuner_sipbridge.dialer.leg_terms import NOBODY, LegTerms
 from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
+from tuner_sipbridge.dialer.placing import Placing, Wanted
 from tuner_sipbridge.dialer.play import play
-from tuner_sipbridge.dialer.provided import addressed, dialable
-from tuner_sipbridge.dialer.registering import (
-    DEFAULT_USER,
-    TAKES_NO_CALLS,
-    Registrations,
-    read_registrar,
-)
+from tuner_sipbridge.dialer.registering import TAKES_NO_CALLS, Registrations, read_registrar
 from tuner_sipbridge.dialer.run import CallRun
-from tuner_sipbridge.dialer.ways import Way, Ways
+from tuner_sipbridge.dialer.sockets import Sockets
+from tuner_sipbridge.dialer.ways import Ways
 from tuner_sipbridge.errors import CallError, LocalProtocolError, SipBridgeError
 from tuner_sipbridge.media.engine import MediaEngine
-from tuner_sipbridge.net.driver import SipDriver
+from tuner_sipbridge.net.driver import NEXT_TARGET_AFTER_S, SipDriver
 from tuner_sipbridge.net.ids import RandomIds, new_correlation_id, new_sip_call_id
+from tuner_sipbridge.net.locator import Locator
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.resolver import Resolver, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.udp import Address, local_address_towards
-from tuner_sipbridge.providers import Provider, provider_of
+from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.routing import Transport
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
-from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.trace import Trace
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
 
 DEFAULT_RING_TIMEOUT_S = 60.0
-NEXT_TARGET_AFTER_S = 10.0
-"""An edge that is alive says 100 within 200 ms (RFC 3261 §17.2.1); this leaves room for a bad network."""
 
 
 class Dialer:
@@ -98,7 +87,7 @@ class Dialer:
             username: for digest authentication, when challenged.
             password: for digest authentication.
             host: local address to send from; the interface towards each target when not given.
-            port: local SIP port, 0 for any.
+            port: local SIP port, 0 for any; TLS is listened for at the port above it.
             from_user: user part of the From URI; `tuner` when not given, or who is registered.
             register: register before the first call, at the host of its target or at this SIP URI, refresh while open,
                 and withdraw at the end (RFC 3261 §10). Who is registered is `from_user`, else the user name, and it
@@ -106,14 +95,15 @@ class Dialer:
             register_for: seconds to ask for; the registrar may change them.
             transport: what carries SIP to URIs that name no transport themselves. Requests that are too long for
                 UDP go over TCP in any case (RFC 3261 §18.1.1).
-            tls: certificates, and whom to trust; by default the system's CAs.
+            tls: certificates, and whom to trust; by default the system's CAs. With a certificate of ours, far ends may
+                also open TLS connections to the Contact; without one they must use those that we opened (RFC 5923).
             public_address: `HOST` or `HOST:PORT` that a NAT shows for this machine, or `stun:SERVER` to ask for it;
                 it stands in Via, Contact and SDP. The ports of the media must be the same on both sides of the NAT.
             name_server: IP address, or IP address and port, of the name server to ask in place of the system's.
             trunks: ways out, tried by priority and weight (RFC 2782): each call goes through one of them, with its
                 URI in Route. Without any, the target itself is located (RFC 3263).
-            next_target_after: seconds without any response after which the next address of a target, or the next
-                trunk, is tried. The last one is waited for until Timer B.
+            next_target_after: seconds without any response after which the next address of a target, of a registrar or
+                of a name within a call, or the next trunk, is tried. The last one is waited for until Timer B or F.
             at_once: calls that will stand at the same time; refused at the start when the system allows fewer sockets.
             engine: media engine to use; its owner closes it.
             speech: voice of the caller; the one each scenario's persona names when not given.
@@ -132,33 +122,35 @@ class Dialer:
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
         self._codecs, self._late_offer = tuple(codecs), late_offer
-        self._provider, self._transfers = provider, transfers
         self._credentials = Credentials(username, password or "") if username is not None else None
-        self._host, self._port, self._from_user = host, port, from_user
-        self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
-        self._transport: Transport = transport
-        self._ways = Ways(self._resolver, transport=transport, local_host=host, trunks=trunks)
-        self._routed, self._patience_s = bool(trunks), next_target_after
         self._tls = tls or TlsSettings()
         self._public = PublicAddress.parse(public_address)
         self._engine, self._speech, self._timers = engine, speech, timers
-        self._at_once = at_once
+        self._at_once, self._ids = at_once, RandomIds()
         self._own_engine: PyMediaEngine | None = None
-        self._drivers: dict[str, SipDriver] = {}
-        self._driver_lock = asyncio.Lock()
-        self._ids = RandomIds()
-        self._registrations = (
-            None
-            if register is False
-            else Registrations(
-                self._ways,
-                self._driver_towards,
-                registrar=read_registrar(register) if isinstance(register, str) else None,
-                user=from_user,
-                expires_s=register_for,
-                ids=self._ids,
-                timers=timers,
-            )
+        self._locator = Locator(Resolver(name_server=read_name_server(name_server) if name_server else None))
+        ways = Ways(self._locator, transport=transport, local_host=host, trunks=trunks)
+        self._sockets = Sockets(self._new_driver, port=port, tls=self._tls.certificate is not None)
+        registrations = Registrations(
+            ways,
+            self._sockets,
+            registrar=read_registrar(register) if isinstance(register, str) else None,
+            user=from_user,
+            expires_s=register_for,
+            patience_s=next_target_after,
+            ids=self._ids,
+            timers=timers,
+        )
+        self._placing = Placing(
+            ways=ways,
+            sockets=self._sockets,
+            registrations=None if register is False else registrations,
+            provider=provider,
+            transport=transport,
+            routed=bool(trunks),
+            from_user=from_user,
+            patience_s=next_target_after,
+            transfers=transfers,
         )
 
     async def __aenter__(self) -> Self:
@@ -184,12 +176,10 @@ class Dialer:
     ) -> None:
         """Withdraw registrations, close sockets and engine."""
         try:
-            if self._registrations is not None:
-                await self._registrations.close()
+            if self._placing.registrations is not None:
+                await self._placing.registrations.close()
         finally:
-            for driver in self._drivers.values():
-                driver.close()
-            self._drivers.clear()
+            self._sockets.close()
             if self._own_engine is not None:
                 await self._own_engine.aclose()
                 self._own_engine = self._engine = None
@@ -325,73 +315,29 @@ class Dialer:
     ) -> PlacedCall:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
-        uri, ways, driver = await self._reach(target)
-        local = driver.shown(driver.local[0])
-        trace = Trace() if trace is None else trace
-        from_uri = await self._caller(uri, local, credentials, trace)
-        call_id = sip_call_id or new_sip_call_id()
         terms = LegTerms(
             ids=self._ids,
             timers=self._timers,
-            from_uri=from_uri,
+            from_uri=NOBODY,
             correlation_id=correlation_id or new_correlation_id(),
             ring_timeout_s=ring_timeout,
-            provider=self._provider,
+            provider=self._placing.provider,
             headers=headers,
             credentials=credentials,
             srtp=srtp,
             codecs=self._codecs,
             late_offer=self._late_offer,
         )
-        stream = await self._engine.open(host=driver.local[0])
-        offer = terms.offer(local[0], stream.local[1], ways[0])
-
-        def machine_for(way: Way, ring_timeout_s: float) -> OutboundCall:
-            return terms.machine(
-                uri, way, local=local, offer=offer, sip_call_id=call_id, ring_timeout_s=ring_timeout_s
-            )
-
-        onwards = partial(
-            follow, first=uri, terms=terms, media=stream.local, routed=self._routed, reach=self._reach
+        call_id, trace = sip_call_id or new_sip_call_id(), Trace() if trace is None else trace
+        return await self._placing.place(
+            Wanted(target, terms, call_id, trace, scenario=scenario, agent=agent), self._engine
         )
-        call = PlacedCall(
-            target=target,
-            correlation_id=terms.correlation_id,
-            stream=stream,
-            trace=trace,
-            provider=self._provider or provider_of(uri),
-            follow=onwards if self._transfers == "follow" else None,
+
+    def _new_driver(self) -> SipDriver:
+        return SipDriver(
+            tls=self._tls,
+            locator=self._locator,
+            next_target_after_s=self._placing.patience_s,
+            public_address=self._public,
+            refusal=None if self._placing.registrations is None else TAKES_NO_CALLS,
         )
-        failover = Failover(self._ways, ways, machine_for, ring_timeout_s=ring_timeout)
-        try:
-            call.start(failover, driver, patience_s=self._patience_s, scenario=scenario, agent=agent)
-        except BaseException:
-            await stream.close()
-            raise
-        return call
-
-    async def _caller(self, uri: Uri, local: Address, credentials: Credentials | None, trace: Trace) -> Uri:
-        """Who calls: From, once it is registered where that is asked for."""
-        if self._registrations is not None:
-            return await self._registrations.standing(uri, credentials, trace)
-        host, port = local
-        return Uri(scheme="sip", user=self._from_user or DEFAULT_USER, host=host, port=port)
-
-    async def _reach(self, target: str) -> tuple[Uri, list[Way], SipDriver]:
-        uri = addressed(dialable(target, routed=self._routed), self._provider, self._transport)
-        ways = await self._ways.towards(uri)
-        return uri, ways, await self._driver_towards(ways[0].hop.address)
-
-    async def _driver_towards(self, remote: Address) -> SipDriver:
-        host = self._host or local_address_towards(remote)
-        async with self._driver_lock:
-            if host not in self._drivers:
-                driver = SipDriver(
-                    tls=self._tls,
-                    resolve=self._resolver.address,
-                    public_address=self._public,
-                    refusal=None if self._registrations is None else TAKES_NO_CALLS,
-                )
-                await driver.open(host=host, port=self._port)
-                self._drivers[host] = driver
-            return self._drivers[host]

@@ -11,13 +11,14 @@ from tuner_sipbridge.dialer.message_notes import note_message
 from tuner_sipbridge.dialer.outcome import outcome_of
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.signalling_notes import is_closing
+from tuner_sipbridge.dialer.sockets import Sockets
 from tuner_sipbridge.dialer.ways import Way
 from tuner_sipbridge.errors import NetworkError, SipBridgeError
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.driver import Leg, SipDriver
 from tuner_sipbridge.net.ids import new_sip_call_id
 from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.routing import Address, Hop
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -73,9 +74,9 @@ async def follow(
     *,
     first: Uri,
     terms: LegTerms,
-    media: Address,
     routed: bool,
-    reach: Callable[[str], Awaitable[tuple[Uri, list[Way], SipDriver]]],
+    reach: Callable[[str], Awaitable[tuple[Uri, list[Way]]]],
+    sockets: Sockets,
 ) -> None:
     """Call whom the agent transfers `call` to, with its media at the same port; the call is told what came of it.
 
@@ -86,21 +87,26 @@ async def follow(
         asked: what the agent asks for.
         first: whom the user dialled.
         terms: how the call was made.
-        media: our RTP port.
         routed: calls go through a trunk.
-        reach: reads a URI, and gives the ways to it and the sockets for the first.
+        reach: reads a URI, and gives the ways to it.
+        sockets: those to send from.
     """
     try:
-        uri, [way, *_], driver = await reach(asked.target)
-        if driver.local[0] != media[0]:
+        uri, ways = await reach(asked.target)
+        (host, port), way = call.media_address, ways[0]
+        for way in ways:
+            driver = await sockets.at(way.local)
+            if driver.local[0] == host:
+                break
+        else:
             raise NetworkError("the new party is reached from another interface than the media of the call")
-        local = driver.shown(driver.local[0])
+        local = driver.shown(host, way.hop.transport)
         known = routed or uri.host == first.host
         machine = (terms if known else terms.for_strangers()).machine(
             uri,
             way,
             local=local,
-            offer=terms.offer(local[0], media[1], way),
+            offer=terms.offer(local[0], port, way),
             sip_call_id=new_sip_call_id(),
             ring_timeout_s=terms.ring_timeout_s,
             headers=asked.headers,

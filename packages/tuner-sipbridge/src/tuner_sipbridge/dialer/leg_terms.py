@@ -18,6 +18,9 @@ from tuner_sipbridge.sip.routing import Address
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
 
+NOBODY = Uri("sip", host="anonymous.invalid")
+"""Stands for the caller until it is known (RFC 3323 §4.1.1.3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class LegTerms:

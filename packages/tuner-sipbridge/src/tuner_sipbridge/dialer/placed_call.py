@@ -12,15 +12,14 @@ from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
-from tuner_sipbridge.dialer.call_speech import CallSpeech
-from tuner_sipbridge.dialer.failover import Failover, why_elsewhere
+from tuner_sipbridge.dialer.dialled_leg import DialledLeg
 from tuner_sipbridge.dialer.message_notes import FormerLeg, note_message
 from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
 from tuner_sipbridge.dialer.signalling_notes import is_closing, note
 from tuner_sipbridge.errors import CallError, LocalProtocolError, MediaError
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.driver import Leg, SipDriver
+from tuner_sipbridge.net.driver import Leg
 from tuner_sipbridge.net.negotiated_media import parameters_of
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.negotiation import Negotiated
@@ -47,7 +46,7 @@ class NewLeg(Protocol):
         ...
 
 
-class PlacedCall(CallSpeech):
+class PlacedCall(DialledLeg):
     """A call from the INVITE on. Made by `Dialer`; also the observer of its own signalling leg."""
 
     def __init__(
@@ -60,9 +59,8 @@ class PlacedCall(CallSpeech):
         provider: Provider | None = None,
         follow: Follow | None = None,
     ) -> None:
-        self.target, self.correlation_id = target, correlation_id
-        self.sip_call_id = ""
         super().__init__(stream, Trace() if trace is None else trace)
+        self.target, self.correlation_id = target, correlation_id
         self._provider, self._follow = provider, follow
         self._moving = False
         self._new_leg: NewLeg | None = None
@@ -71,66 +69,10 @@ class PlacedCall(CallSpeech):
         self._transferred: asyncio.Future[int] | None = None
         self.media: media.MediaResult | None = None
         """Recording and statistics, once the call is closed."""
-        self._leg: Leg[signalling.CallEvent] | None = None
-        self._driver: SipDriver | None = None
-        self._failover: Failover | None = None
-        self._patience_s = 0.0
-        self._machine: OutboundCall | InboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
         self._answered = asyncio.Event()
-        self._over = asyncio.Event()
         self._goodbye = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(
-        self, failover: Failover, driver: SipDriver, *, patience_s: float, scenario: str, agent: str
-    ) -> None:
-        """Send the INVITE.
-
-        Args:
-            failover: the ways of the call.
-            driver: runs the call's machine.
-            patience_s: seconds without any response after which the next way is tried, when there is one.
-            scenario: for the trace.
-            agent: for the trace.
-
-        Raises:
-            LocalProtocolError: the call cannot be made as asked; nothing was sent.
-        """
-        machine = failover.first()
-        self._failover, self._driver, self._patience_s = failover, driver, patience_s
-        self.sip_call_id = machine.sip_call_id
-        now = clock.now()
-        self.trace.note(
-            "call.dialled",
-            at=now,
-            target=self.target,
-            sip_call_id=self.sip_call_id,
-            correlation_id=self.correlation_id,
-            scenario=scenario,
-            agent=agent,
-        )
-        self._spawn(self._watch_media())
-        failover.begin(now=now)
-        self._run(machine)
-
-    def _run(self, machine: OutboundCall) -> None:
-        """Let the driver run the machine of the way in use."""
-        assert self._driver is not None
-        assert self._failover is not None
-        self._machine = machine
-        self._leg = leg = self._driver.add(machine, self)
-        if self._failover.has_another:
-            asyncio.get_running_loop().call_later(self._patience_s, self._lose_patience, leg, machine)
-        leg.act(lambda now: machine.start(now=now))
-
-    def _lose_patience(self, leg: Leg[signalling.CallEvent], machine: OutboundCall) -> None:
-        failover = self._failover
-        if failover is None or leg is not self._leg or failover.heard or self._over.is_set():
-            return
-        why = f"no response came in {self._patience_s:g} s"
-        leg.act(lambda now: machine.unreachable(failover.way.hop, why, now=now))
 
     async def answered(self) -> None:
         """Wait until the far end picks up and media runs.
@@ -159,6 +101,11 @@ class PlacedCall(CallSpeech):
         elif self._moving:
             self._moving = False
             self._end_as_left(clock.now())
+        elif self._between_ways:
+            self._between_ways = False
+            gone = signalling.Cancelled("hung up before the answer")
+            note(self.trace, gone, at=clock.now())
+            self._close_with(gone)
         self._act(lambda machine, now: machine.hang_up(now=now))
 
     def hold(self) -> None:
@@ -328,23 +275,6 @@ class PlacedCall(CallSpeech):
             self._leaving.append((timer, leave))
         self._spawn(self._start_media(answered.negotiated))
 
-    def _goes_elsewhere(self, event: signalling.CallEvent, now: float) -> bool:
-        """Try the next way when `event` says that the one in use failed."""
-        failover, former = self._failover, self._leg
-        if failover is None or former is None:
-            return False
-        machine = failover.next(event, now=now)
-        if failover.failed and why_elsewhere(event) is not None:
-            way, why = failover.failed[-1]
-            onwards = str(failover.way) if machine is not None else ""
-            self.trace.note("call.target_failed", at=now, target=str(way), why=why, next=onwards)
-        if machine is None:
-            return False
-        # After the event it is giving right now, the former leg has nothing more to say.
-        asyncio.get_running_loop().call_soon(former.abandon)
-        self._run(machine)
-        return True
-
     def _close_with(self, event: signalling.CallEvent) -> None:
         self._closing = event
         self._conclude_transfer(0)
@@ -381,10 +311,6 @@ class PlacedCall(CallSpeech):
         self._answered.set()
         self.inputs.put_nowait(turns.RemoteHungUp())
         self.hang_up()
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
 
 
 Follow: TypeAlias = Callable[[PlacedCall, signalling.TransferRequested], Coroutine[Any, Any, None]]

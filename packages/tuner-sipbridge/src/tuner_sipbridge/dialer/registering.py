@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from tuner_sipbridge.call.ids import Credentials, Ids
-from tuner_sipbridge.call.registration import (
-    Registered,
-    Registration,
-    RegistrationEvent,
-    RegistrationFailed,
-    Unregistered,
-)
+from tuner_sipbridge.call.registration import Registration
 from tuner_sipbridge.call.replies import Reply
-from tuner_sipbridge.dialer.message_notes import note_message
-from tuner_sipbridge.dialer.ways import Ways
-from tuner_sipbridge.errors import LocalProtocolError, NotRegistered
-from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.driver import Leg, SipDriver
+from tuner_sipbridge.dialer.kept_registration import KeptRegistration
+from tuner_sipbridge.dialer.sockets import Sockets
+from tuner_sipbridge.dialer.ways import Way, Ways
+from tuner_sipbridge.errors import LocalProtocolError
+from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import new_sip_call_id
-from tuner_sipbridge.sip.grammar import bracketed
-from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.routing import Address, Hop, transport_of
+from tuner_sipbridge.sip.routing import transport_of
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri, escape_user
 from tuner_sipbridge.trace import Trace
@@ -36,7 +27,6 @@ DEFAULT_USER = "tuner"
 TAKES_NO_CALLS = Reply(480, reason="Temporarily Unavailable: this simulated caller takes no calls")
 """The answer to calls that come to a registered Contact."""
 _WITHDRAWN_WITHIN_S = 2.0
-_ABOUT_WHO_WE_ARE = frozenset({401, 403, 404, 407})
 
 
 class Registrations:
@@ -45,11 +35,12 @@ class Registrations:
     def __init__(
         self,
         ways: Ways,
-        driver_towards: Callable[[Address], Awaitable[SipDriver]],
+        sockets: Sockets,
         *,
         registrar: Uri | None,
         user: str | None,
         expires_s: int,
+        patience_s: float,
         ids: Ids,
         timers: Timers,
     ) -> None:
@@ -57,17 +48,18 @@ class Registrations:
 
         Args:
             ways: finds the registrar; with trunks, through one of them.
-            driver_towards: gives the open driver that sends to an address.
+            sockets: those to send from.
             registrar: where to register; the host of each target when None.
             user: user part of the address of record; that of the login when None.
             expires_s: for how long to ask.
+            patience_s: seconds without any response after which the next way to the registrar is tried.
             ids: source of branches, tags and cnonces.
             timers: base values of RFC 3261 §17.
         """
-        self._ways, self._driver_towards = ways, driver_towards
+        self._ways, self._sockets, self._patience_s = ways, sockets, patience_s
         self._registrar, self._user, self._expires_s = registrar, user, expires_s
         self._ids, self._timers = ids, timers
-        self._kept: dict[tuple[str, Credentials | None], _Kept] = {}
+        self._kept: dict[tuple[str, Credentials | None], KeptRegistration] = {}
         self._lock = asyncio.Lock()
 
     async def standing(self, target: Uri, credentials: Credentials | None, trace: Trace) -> Uri:
@@ -108,23 +100,35 @@ class Registrations:
             logger.warning("a registrar did not confirm that the registration is withdrawn; it will expire")
         self._kept.clear()
 
-    async def _begin(self, registrar: Uri, credentials: Credentials | None) -> _Kept:
-        way = (await self._ways.towards(registrar))[0]
-        driver = await self._driver_towards(way.hop.address)
-        machine = Registration(
+    async def _begin(self, registrar: Uri, credentials: Credentials | None) -> KeptRegistration:
+        address_of_record = Uri(registrar.scheme, self._user_of(credentials), host=registrar.host)
+
+        def machine_for(way: Way, driver: SipDriver, failures: int) -> Registration:
+            return Registration(
+                registrar,
+                address_of_record=address_of_record,
+                local=driver.shown(driver.local[0], way.hop.transport),
+                ids=self._ids,
+                sip_call_id=new_sip_call_id(),
+                credentials=credentials,
+                expires_s=self._expires_s,
+                timers=self._timers,
+                transport=way.hop.transport,
+                route=() if way.trunk is None else (way.trunk.with_params(lr=None),),
+                to=way.hop,
+                failures=failures,
+            )
+
+        kept = KeptRegistration(
             registrar,
-            address_of_record=Uri(registrar.scheme, self._user_of(credentials), host=registrar.host),
-            local=driver.shown(driver.local[0]),
-            ids=self._ids,
-            sip_call_id=new_sip_call_id(),
-            credentials=credentials,
-            expires_s=self._expires_s,
-            timers=self._timers,
-            transport=way.hop.transport,
-            route=() if way.trunk is None else (way.trunk.with_params(lr=None),),
-            to=way.hop,
+            address_of_record,
+            ways=self._ways,
+            sockets=self._sockets,
+            machine_for=machine_for,
+            patience_s=self._patience_s,
         )
-        return _Kept(machine, driver)
+        await kept.begin()
+        return kept
 
     def _user_of(self, credentials: Credentials | None) -> str:
         if self._user is not None:
@@ -132,64 +136,6 @@ class Registrations:
         # A login may be written as an address; its user is what stands before the "@".
         login = "" if credentials is None else credentials.username.partition("@")[0]
         return escape_user(login) or DEFAULT_USER
-
-
-class _Kept:
-    """One registration that is kept fresh; observes its machine."""
-
-    def __init__(self, machine: Registration, driver: SipDriver) -> None:
-        self.address_of_record = machine.address_of_record
-        self.settled, self.over = asyncio.Event(), asyncio.Event()
-        self._machine = machine
-        self._state: Registered | RegistrationFailed | None = None
-        self._state_at = 0.0
-        self._messages = Trace()
-        self._leg: Leg[RegistrationEvent] = driver.add(machine, self)
-        self._leg.act(lambda now: machine.start(now=now))
-
-    def on_event(self, event: RegistrationEvent, *, now: float) -> None:
-        """Note how it stands."""
-        host = self.address_of_record.host
-        match event:
-            case Unregistered():
-                self.over.set()
-                return
-            case Registered(expires_s=expires_s):
-                logger.info("registered at %s for %d s", host, expires_s)
-                self._messages = Trace()
-            case RegistrationFailed(status=status):
-                logger.warning("registration at %s failed, status %d", host, status)
-        self._state, self._state_at = event, now
-        self.settled.set()
-
-    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
-        """Keep the messages since the last success, for the traces of the calls that fail for them."""
-        note_message(self._messages, message, peer, sent=sent, now=now)
-
-    def stop(self) -> None:
-        """Withdraw the Contact."""
-        self._leg.act(lambda now: self._machine.stop(now=now))
-
-    def tell(self, trace: Trace) -> None:
-        """Note in the trace of a call how the registration stands.
-
-        Raises:
-            NotRegistered: it does not stand.
-        """
-        host = bracketed(self.address_of_record.host)
-        match self._state:
-            case RegistrationFailed(status=status, text=text, problem=problem):
-                for event in self._messages.events:
-                    trace.note(event.kind, at=event.at, **event.fields)
-                trace.note(
-                    "call.registration_failed", at=self._state_at, registrar=host, status=status, cause=text
-                )
-                ours = problem is not None or status in _ABOUT_WHO_WE_ARE
-                raise NotRegistered(f"not registered at {host}: {text}", status=status, credentials=ours)
-            case Registered(expires_s=expires_s):
-                trace.note("call.registered", at=clock.now(), registrar=host, expires_s=expires_s)
-            case None:
-                raise AssertionError("told before it was settled")
 
 
 def registrar_of(target: Uri) -> Uri:

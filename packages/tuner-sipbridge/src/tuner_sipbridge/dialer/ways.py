@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tuner_sipbridge.errors import NetworkError
-from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.resolver import Resolver, draw
+from tuner_sipbridge.net.locator import Locator
+from tuner_sipbridge.net.resolver import draw
 from tuner_sipbridge.net.udp import local_address_towards
 from tuner_sipbridge.sip.locating import TRANSPORTS, Family
 from tuner_sipbridge.sip.records import by_priority_and_weight
 from tuner_sipbridge.sip.routing import Hop, Transport
-from tuner_sipbridge.sip.targets import DEFAULT_PENALTY_S, Penalties, Trunk
+from tuner_sipbridge.sip.targets import DEFAULT_PENALTY_S, Trunk
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -23,21 +23,23 @@ class Way:
     Attributes:
         hop: transport, address and port.
         trunk: the trunk's URI, which stands in Route; None when the target itself was located.
+        local: the address of ours that leads there, for SIP and media.
     """
 
     hop: Hop
     trunk: Uri | None = field(default=None, repr=False)
+    local: str = ""
 
     def __str__(self) -> str:
         return f"{self.hop}" if self.trunk is None else f"{self.hop} (trunk {self.trunk.host})"
 
 
 class Ways:
-    """Finds the ways to a URI. One for a dialer: it remembers addresses, and which of them failed."""
+    """Finds the ways to a URI. One for a dialer."""
 
     def __init__(
         self,
-        resolver: Resolver,
+        locator: Locator,
         *,
         transport: Transport,
         local_host: str | None = None,
@@ -46,21 +48,19 @@ class Ways:
         """Prepare; nothing is asked before `towards`.
 
         Args:
-            resolver: where names are looked up.
+            locator: where names are looked up, and failures remembered.
             transport: preferred where neither the URI nor its domain says one.
             local_host: the address that calls are sent from; the interface towards each target when None.
             trunks: the user's ways out; without any the target itself is located.
         """
-        self._resolver, self._trunks = resolver, trunks
+        self._locator, self._trunks = locator, trunks
         self._transports = sorted(TRANSPORTS, key=lambda known: known != transport)
         self._local_host = local_host
-        self._penalties = Penalties[Hop]()
 
     async def towards(self, uri: Uri) -> list[Way]:
         """The ways to a URI, best first: trunks by priority and weight, the targets of each as RFC 3263 says.
 
-        Those that failed a moment ago come last. All start from one local address, that of the first, since a call
-        has one place for its media.
+        Those that failed a moment ago come last.
 
         Raises:
             NetworkError: there is none.
@@ -71,24 +71,24 @@ class Ways:
         ways: list[Way] = []
         problems: list[str] = []
         for place in by_priority_and_weight(self._trunks, draw) or (None,):
-            located = await self._resolver.locate(
+            located = await self._locator.locate(
                 place.uri if place else uri, transports=transports, families=self._families
             )
             ways += [Way(hop, place.uri if place else None) for hop in located.targets]
             problems += [located.problem] if located.problem else []
         if not ways:
             raise NetworkError("; ".join(problems))
-        order = self._penalties.sort((way.hop for way in ways), now=clock.now())
+        order = self._locator.order([way.hop for way in ways])
         ways.sort(key=lambda way: order.index(way.hop))
-        return list(self._from_one_address(ways))
+        return list(self._routed(ways))
 
     def note_failure(self, way: Way, why: str, *, for_s: float = DEFAULT_PENALTY_S) -> None:
         """A way failed: for so many seconds others are tried before it."""
-        self._penalties.note(way.hop, why, now=clock.now(), for_s=for_s)
+        self._locator.note_failure(way.hop, why, for_s=for_s)
 
     def note_success(self, way: Way) -> None:
         """A way led to somebody."""
-        self._penalties.lift(way.hop)
+        self._locator.note_success(way.hop)
 
     @property
     def _families(self) -> tuple[Family, ...] | None:
@@ -96,19 +96,17 @@ class Ways:
             return None
         return ("ipv6",) if ":" in self._local_host else ("ipv4",)
 
-    def _from_one_address(self, ways: Iterable[Way]) -> Iterable[Way]:
-        first: str | None = self._local_host
-        found = False
+    def _routed(self, ways: Iterable[Way]) -> Iterable[Way]:
+        """The ways with the local address that each leaves from, those left out that there is no route to."""
         problem: NetworkError | None = None
+        found = False
         for way in ways:
             try:
                 local = self._local_host or local_address_towards(way.hop.address)
             except NetworkError as error:
                 problem = problem or error
                 continue
-            first = first or local
-            if local == first:
-                found = True
-                yield way
+            found = True
+            yield replace(way, local=local)
         if not found and problem is not None:
             raise problem

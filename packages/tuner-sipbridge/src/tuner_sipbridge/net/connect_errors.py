@@ -10,7 +10,6 @@ from tuner_sipbridge.sip.routing import Hop
 _NOT_YET_VALID = {9, 13}
 _EXPIRED = {10, 14}
 _UNKNOWN_CA = {2, 18, 19, 20, 21, 27}
-_OTHER_NAME = {62, 64}
 
 _ALERTS = (
     (
@@ -36,12 +35,12 @@ def why_not_connected(hop: Hop, error: BaseException, *, within_s: float) -> str
     """Why a connection to `hop` could not be made, and what to do.
 
     Args:
-        hop: where to, with the name that the certificate must show.
+        hop: where to.
         error: what the attempt raised.
         within_s: how long it was tried.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{hop}: {_why_not_trusted(hop.name or hop.host, error)}"
+        return f"{hop}: {_why_not_trusted(error)}"
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return f"{hop}: no TLS connection: {words_of(error)}"
     kind = hop.transport.upper()
@@ -69,7 +68,7 @@ def words_of(error: BaseException | None) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _why_not_trusted(name: str, error: ssl.SSLCertVerificationError) -> str:
+def _why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
     code, text = error.verify_code, error.verify_message
     if code in _EXPIRED:
         return "its certificate has expired: it must be renewed there; --insecure goes on without checking"
@@ -79,10 +78,5 @@ def _why_not_trusted(name: str, error: ssl.SSLCertVerificationError) -> str:
         return (
             f"its certificate is signed by no CA that is known here ({text}): give the CA's certificate (--tls-ca) or "
             "pin the certificate itself (--tls-pin)"
-        )
-    if code in _OTHER_NAME:
-        return (
-            f"its certificate is for another name than {name}: dial a name that the certificate has, or pin the "
-            "certificate itself (--tls-pin)"
         )
     return f"its certificate is not trusted: {text}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from tuner_sipbridge.net.connect_errors import words_of
+from tuner_sipbridge.net.tls import alternatives_of
 from tuner_sipbridge.sip.framing import PING, PONG, Malformed, Ping, Pong, StreamFramer
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.parser import Limits
@@ -64,7 +65,13 @@ class Connection(asyncio.Protocol):
     """One connection, whoever opened it."""
 
     def __init__(
-        self, user: ConnectionUser, kind: Transport, limits: StreamLimits, *, opened_by_us: bool
+        self,
+        user: ConnectionUser,
+        kind: Transport,
+        limits: StreamLimits,
+        *,
+        opened_by_us: bool,
+        name: str | None = None,
     ) -> None:
         self._user, self._limits = user, limits
         self._kind: Transport = kind
@@ -76,6 +83,8 @@ class Connection(asyncio.Protocol):
         self._answers_pings = False
         self._octets_at = self._message_at = self._now()
         self.opened_by_us = opened_by_us
+        self.name = name
+        """Whom the far end's certificate must be for, on one that we opened."""
         self.ended: str | None = None
         """Why it is over or being closed, in plain words; None while it stands."""
         self.peer = Hop(kind, "", 0)
@@ -96,6 +105,12 @@ class Connection(asyncio.Protocol):
         """The far end's certificate (DER), None when it showed none."""
         tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
         return tls.getpeercert(binary_form=True) if tls is not None else None
+
+    @property
+    def alternatives(self) -> tuple[tuple[str, str], ...]:
+        """The subjectAltName entries of the far end's certificate; none when it was not checked."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return alternatives_of(tls)
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio with octets."""

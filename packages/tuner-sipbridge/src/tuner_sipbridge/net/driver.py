@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
 from tuner_sipbridge.call.replies import Reply, stray_reply
-from tuner_sipbridge.errors import ProtocolError
+from tuner_sipbridge.errors import ProtocolError, SipBridgeError
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
+from tuner_sipbridge.net.locator import Locator
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.transports import UDP_AND_TCP, Resolve, Transports
-from tuner_sipbridge.net.udp import resolve
+from tuner_sipbridge.net.transports import UDP_AND_TCP, Transports
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
+from tuner_sipbridge.sip.targets import Penalties
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
@@ -40,6 +42,8 @@ class CallMachine(Protocol[_Told_co]):
     def finished(self) -> bool: ...  # noqa: D102
     def receive(self, message: Message, *, now: float, source: Hop | None = None) -> None: ...  # noqa: D102
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None: ...  # noqa: D102
+    def located(self, request: Request, target: Hop | None, *, now: float) -> None: ...  # noqa: D102
+    def unheard(self, branch: str, method: str, why: str, *, now: float) -> None: ...  # noqa: D102
     def handle_timer(self, *, now: float) -> None: ...  # noqa: D102
     def next_deadline(self) -> float | None: ...  # noqa: D102
     def outgoing(self) -> list[tuple[Message, Hop]]: ...  # noqa: D102
@@ -66,6 +70,7 @@ class Leg(Generic[_Event]):
     ) -> None:
         self._driver, self.machine, self.observer = driver, machine, observer
         self._timer: asyncio.TimerHandle | None = None
+        self._locating: set[tuple[str | None, str]] = set()
         self.finished = asyncio.Event()
 
     def act(self, step: Callable[[float], None]) -> None:
@@ -94,6 +99,12 @@ class Leg(Generic[_Event]):
 
     def _drain(self, now: float) -> None:
         for message, destination in self.machine.outgoing():
+            if isinstance(message, Request) and self._driver.must_locate(destination):
+                self._locate(message, destination)
+                continue
+            if why := self._driver.no_tcp_at(destination):
+                asyncio.get_running_loop().call_soon(partial(self.unreachable, destination, why, again=False))
+                continue
             self.observer.on_message(message, destination, sent=True, now=now)
             self._driver.send(message, destination)
         for event in self.machine.events():
@@ -111,8 +122,36 @@ class Leg(Generic[_Event]):
     def _on_timer(self, now: float) -> None:
         self.machine.handle_timer(now=now)
 
+    def _locate(self, request: Request, hop: Hop) -> None:
+        key = request.via.branch, request.method
+        if key not in self._locating:
+            self._locating.add(key)
+            self._driver.spawn(self._send_located(request, hop, key))
+
+    async def _send_located(self, request: Request, hop: Hop, key: tuple[str | None, str]) -> None:
+        """Find the next target of a request's name, and let the machine send it there."""
+        targets, problem = await self._driver.targets_of(hop)
+        self._locating.discard(key)
+        if self.finished.is_set():
+            return
+        if problem and not (hop.sought and hop.sought.failed):
+            self.unreachable(hop, problem, again=False)
+            return
+        target = targets[0] if targets else None
+        self.act(lambda now: self.machine.located(request, target, now=now))
+        if len(targets) > 1 and request.method != "ACK":
+            self._driver.after_patience(
+                partial(self._lose_patience, request.via.branch or "", request.method)
+            )
+
+    def _lose_patience(self, branch: str, method: str, why: str) -> None:
+        if not self.finished.is_set():
+            self.act(lambda now: self.machine.unheard(branch, method, why, now=now))
+
 
 StrayHandler = Callable[[Request, Hop], None]
+NEXT_TARGET_AFTER_S = 10.0
+"""An edge that is alive says 100 within 200 ms (RFC 3261 §17.2.1); this leaves room for a bad network."""
 
 
 class SipDriver:
@@ -125,7 +164,8 @@ class SipDriver:
         tls: TlsSettings = TlsSettings(),
         public_address: PublicAddress = PublicAddress(),
         limits: StreamLimits = StreamLimits(),
-        resolve: Resolve = resolve,
+        locator: Locator | None = None,
+        next_target_after_s: float = NEXT_TARGET_AFTER_S,
         refusal: Reply | None = None,
     ) -> None:
         """Prepare.
@@ -135,11 +175,15 @@ class SipDriver:
             tls: certificates, and whom to trust.
             public_address: what a NAT shows for this machine.
             limits: bounds on connections.
-            resolve: gives the address of a host and port; by default the system's.
+            locator: finds the targets of requests that go to names (RFC 3263); one of its own when None.
+            next_target_after_s: seconds without any response after which the next target of a name is tried.
             refusal: the answer to calls that come in when nobody takes requests; 405 when None.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
         self._public, self._refusal = public_address, refusal
+        self._locator, self._patience_s = locator or Locator(), next_target_after_s
+        self._without_tcp = Penalties[Address]()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[str, Leg[Any]] = {}
         self._transports = Transports(
             receive=self._on_message,
@@ -147,11 +191,10 @@ class SipDriver:
             is_live=self._legs.__contains__,
             tls=tls,
             limits=limits,
-            resolve=resolve,
         )
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
-        """Bind the sockets, all at one port.
+        """Bind the sockets, all at one port; TLS beside TCP at the port above it, or any when that is open.
 
         Raises:
             NetworkError: the address cannot be bound, or the STUN server does not answer.
@@ -170,13 +213,14 @@ class SipDriver:
         """Address and port the sockets are bound to."""
         return self._transports.local
 
-    def shown(self, host: str) -> Address:
+    def shown(self, host: str, transport: Transport = "udp") -> Address:
         """Where far ends reach the SIP sockets, for Via and Contact; its host also for SDP.
 
         Args:
             host: local address towards the far end, which is shown where there is no NAT.
+            transport: what they would come by.
         """
-        return self._public.of((host, self.local[1]))
+        return self._public.of((host, self._transports.port_for(transport)))
 
     @property
     def malformed(self) -> int:
@@ -221,7 +265,37 @@ class SipDriver:
         """Give up all legs and free the port."""
         for leg in list(self._legs.values()):
             self.forget(leg)
+        for task in self._tasks:
+            task.cancel()
         self._transports.close()
+
+    def must_locate(self, hop: Hop) -> bool:
+        """Whether a hop is a name that no connection stands to."""
+        return hop.sought is not None and not self._transports.stands(hop)
+
+    def no_tcp_at(self, hop: Hop) -> str:
+        """Why a message goes over UDP after all, since its target took no TCP a moment ago; else empty."""
+        return self._without_tcp.standing(now=clock.now()).get(hop.address, "") if hop.for_length else ""
+
+    async def targets_of(self, hop: Hop) -> tuple[list[Hop], str]:
+        """The targets of a name, best first, that this user agent can send to; or why there are none."""
+        assert hop.sought is not None
+        try:
+            family = "ipv6" if ":" in self.local[0] else "ipv4"
+            return await self._locator.onwards(hop.sought, family), ""
+        except SipBridgeError as error:
+            return [], str(error)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run something until it is done, or this user agent is closed."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def after_patience(self, give_up: Callable[[str], None]) -> None:
+        """Call `give_up` with why, when a target had its time to respond."""
+        why = f"no response came in {self._patience_s:g} s"
+        asyncio.get_running_loop().call_later(self._patience_s, give_up, why)
 
     def _on_message(self, message: Message, source: Hop) -> None:
         leg = self._legs.get(message.call_id)
@@ -237,6 +311,8 @@ class SipDriver:
 
     def _on_unreachable(self, hop: Hop, why: str, again: bool) -> None:
         logger.info("%s", why)
+        if hop.for_length and not again:
+            self._without_tcp.note(hop.address, why, now=clock.now())
         for leg in list(self._legs.values()):
             leg.unreachable(hop, why, again=again)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connect_errors import why_not_connected
-from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.net.tls import TlsSettings, alternatives_of
 from tuner_sipbridge.sip.routing import Hop
 
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
@@ -71,8 +71,8 @@ async def reach(hop: Hop, tls: TlsSettings, *, within_s: float = 5.0) -> Reached
     seconds = clock.now() - began
     if shown is None:
         return Reached(seconds)
-    version, certificate, octets = shown
-    objection = tls.objection_to(octets)
+    version, certificate, octets, alternatives = shown
+    objection = tls.objection_to(octets, alternatives, name=hop.name or hop.host)
     return Reached(
         seconds,
         f"{hop}: {objection}" if objection else "",
@@ -81,11 +81,11 @@ async def reach(hop: Hop, tls: TlsSettings, *, within_s: float = 5.0) -> Reached
     )
 
 
-_Shown = tuple[str, PeerCertificate | None, bytes]
+_Shown = tuple[str, PeerCertificate | None, bytes, tuple[tuple[str, str], ...]]
 
 
 async def _connect(hop: Hop, context: ssl.SSLContext | None) -> _Shown | None:
-    """Open and close a connection; over TLS: the version, the certificate where it was checked, and its octets."""
+    """Open and close a connection; over TLS: version, certificate and names where checked, and its octets."""
     name = (hop.name or hop.host) if context else None
     _, writer = await asyncio.open_connection(hop.host, hop.port, ssl=context, server_hostname=name)
     try:
@@ -93,7 +93,8 @@ async def _connect(hop: Hop, context: ssl.SSLContext | None) -> _Shown | None:
             return None
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         fields = tls.getpeercert()
-        return tls.version() or "", _certificate(fields) if fields else None, tls.getpeercert(True) or b""
+        certificate = _certificate(fields) if fields else None
+        return tls.version() or "", certificate, tls.getpeercert(True) or b"", alternatives_of(tls)
     finally:
         writer.close()
         with contextlib.suppress(OSError):

@@ -54,7 +54,8 @@ class StreamEndpoint(ConnectionUser):
         self._receive, self._unreachable, self._is_live = receive, unreachable, is_live
         self._tls, self._limits = tls, limits
         self._host: str | None = None
-        self._port = 0
+        self.ports: dict[Transport, int] = {}
+        """Where connections are accepted."""
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._by_far: dict[_Far, Connection] = {}
@@ -91,7 +92,7 @@ class StreamEndpoint(ConnectionUser):
         for end in server.sockets:
             share_port(end)
         bound = server.sockets[0].getsockname()
-        self._port = bound[1]
+        self.ports[kind] = bound[1]
         return bound[0], bound[1]
 
     def send_from(self, host: str) -> None:
@@ -118,6 +119,17 @@ class StreamEndpoint(ConnectionUser):
             task.add_done_callback(self._tasks.discard)
         self._waiting[far].append((message, hop))
 
+    def stop_listening(self) -> None:
+        """Accept no more connections, and free the ports."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self.ports.clear()
+
+    def stands(self, hop: Hop) -> bool:
+        """Whether there is a connection for a hop."""
+        return self._standing(hop) is not None
+
     def close(self) -> None:
         """Close all connections in order, and accept no more."""
         self._closed = True
@@ -132,9 +144,11 @@ class StreamEndpoint(ConnectionUser):
 
     def on_made(self, connection: Connection) -> None:
         """Keep a connection, unless it is one too many, or its far end is not who it should be."""
-        if connection.opened_by_us and (objection := self._tls.objection_to(connection.certificate)):
-            connection.abort(objection)
-            return
+        if connection.opened_by_us:
+            certificate, alternatives = connection.certificate, connection.alternatives
+            if objection := self._tls.objection_to(certificate, alternatives, name=connection.name):
+                connection.abort(objection)
+                return
         accepted = sum(not known.opened_by_us for known in self._connections)
         if not connection.opened_by_us and accepted >= self._limits.connections:
             self.refused += 1
@@ -202,10 +216,11 @@ class StreamEndpoint(ConnectionUser):
 
     async def _open(self, far: Hop, name: str) -> Connection:
         context = self._client_context if far.transport == "tls" else None
+        port = self.ports.get(far.transport) or self.ports.get("tcp", 0)
         async with asyncio.timeout(self._limits.connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self, far.transport, self._limits, opened_by_us=True),
-                sock=await connect(far.address, host=self._host, port=self._port),
+                lambda: Connection(self, far.transport, self._limits, opened_by_us=True, name=name),
+                sock=await connect(far.address, host=self._host, port=port),
                 ssl=context,
                 server_hostname=name if context else None,
                 # Shorter than the whole, so that a silent port can be told from a silent handshake.

@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuner_sipbridge.errors import LocalProtocolError
+from tuner_sipbridge.sip.certificate_identity import is_for
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -61,8 +63,9 @@ class TlsSettings:
             context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise _unreadable(self.ca_file, "CA certificates", error) from error
-        if self.insecure or (self.pin is not None and self.ca_file is None):
-            context.check_hostname = False
+        # OpenSSL knows nothing of SIP domains: `objection_to` looks at the names.
+        context.check_hostname = False
+        if not self._checks_certificates:
             context.verify_mode = ssl.CERT_NONE
         self._show_ours(context)
         return context
@@ -85,12 +88,28 @@ class TlsSettings:
         self._show_ours(context)
         return context
 
-    def objection_to(self, certificate: bytes | None) -> str:
-        """Why the far end's certificate (DER) does not match the pin, in plain words; empty when all is well.
+    def objection_to(
+        self,
+        certificate: bytes | None,
+        alternatives: Sequence[tuple[str, str]] = (),
+        *,
+        name: str | None = None,
+    ) -> str:
+        """Why the far end's certificate is not the pinned one, or is for another name; empty when all is well.
 
-        None is a connection without TLS, to which no pin applies.
+        Args:
+            certificate: in DER; None is a connection without TLS, of which nothing is asked.
+            alternatives: its subjectAltName entries, as the ssl module gives them for one that it has checked.
+            name: whom it must be for (RFC 5922 §7); not looked at when None.
         """
-        if self.pin is None or certificate is None:
+        if certificate is None:
+            return ""
+        if name is not None and self._checks_certificates and not is_for(alternatives, name):
+            return (
+                f"its certificate is for another name than {name}: dial a name that the certificate has, or pin the "
+                "certificate itself (--tls-pin)"
+            )
+        if self.pin is None:
             return ""
         shown = hashlib.sha256(certificate).hexdigest()
         if hmac.compare_digest(shown, self.pin):
@@ -99,6 +118,10 @@ class TlsSettings:
             f"its certificate is not the pinned one: its SHA-256 is {shown}; if the edge has a new certificate, pin "
             "that (--tls-pin), else somebody is in between"
         )
+
+    @property
+    def _checks_certificates(self) -> bool:
+        return not self.insecure and (self.pin is None or self.ca_file is not None)
 
     def _show_ours(self, context: ssl.SSLContext) -> None:
         if self.certificate is None:
@@ -115,6 +138,12 @@ class TlsSettings:
                 ) from error
             named = getattr(error, "filename", None) or self.key or self.certificate
             raise _unreadable(named, "a PEM certificate and its key, not encrypted", error) from error
+
+
+def alternatives_of(connection: ssl.SSLObject | ssl.SSLSocket | None) -> tuple[tuple[str, str], ...]:
+    """The subjectAltName entries of a far end's certificate; none without TLS, or when it was not checked."""
+    fields = (connection.getpeercert() if connection is not None else None) or {}
+    return tuple((str(kind), str(value)) for kind, value in fields.get("subjectAltName", ()))
 
 
 def _fingerprint(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -20,7 +19,7 @@ from tuner_sipbridge.net.udp import UdpEndpoint, resolve
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.refusal import refusal_of, way_back_of
-from tuner_sipbridge.sip.routing import Address, Hop, Transport
+from tuner_sipbridge.sip.routing import Address, Hop, Transport, is_address
 
 logger = logging.getLogger("tuner_sipbridge.net")
 
@@ -91,6 +90,10 @@ class Transports:
             raise NetworkError("the SIP sockets are not open")
         return self._local
 
+    def port_for(self, transport: Transport) -> int:
+        """The port at which a transport is listened for; that of `local` when it is not."""
+        return self._streams.ports.get(transport, self.local[1])
+
     @property
     def malformed(self) -> int:
         """What came, over any transport, in place of a SIP message and is none."""
@@ -126,9 +129,13 @@ class Transports:
             "through"
         )
 
+    def stands(self, hop: Hop) -> bool:
+        """Whether a connection to a hop stands that the far end opened, so that its name need not be located."""
+        return hop.flow is not None and self._streams.stands(hop)
+
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address; failures come to `unreachable`, later."""
-        if _is_address(hop.host):
+        if is_address(hop.host) or self.stands(hop):
             self._send_to(message, hop, hop)
             return
         task = asyncio.get_running_loop().create_task(self._resolve_and_send(message, hop))
@@ -150,9 +157,13 @@ class Transports:
             bound = self._udp.local
         try:
             for kind in ("tcp", "tls"):
-                if kind in listen:
+                if kind == "tls" and {"tcp", "tls"} <= set(listen):
+                    # One port cannot be for both; 5061 beside 5060 is what the standard has (RFC 3261 §19.1.2).
+                    await self._streams.listen(kind, host, port + 1 if port else 0)
+                elif kind in listen:
                     bound = await self._streams.listen(kind, host, bound[1])
         except BaseException:
+            self._streams.stop_listening()
             if self._udp is not None:
                 self._udp.close()
                 self._udp = None
@@ -198,11 +209,3 @@ class Transports:
             mapped = stun.mapped_address(data, question)
             if mapped is not None and not answer.done():
                 answer.set_result(mapped)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -6,14 +6,13 @@ it asks a name server, adds the answers and runs it again; three rounds are the 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.records import Answer, Draw, Kind, Naptr, Question, Srv, by_priority_and_weight
-from tuner_sipbridge.sip.routing import Hop, Transport
+from tuner_sipbridge.sip.routing import Hop, Transport, is_address
 from tuner_sipbridge.sip.uri import Uri
 
 Family: TypeAlias = Literal["ipv4", "ipv6"]
@@ -83,7 +82,7 @@ def locate(
     inquiry = _Inquiry(known, draw, families)
     host = (uri.param("maddr") or uri.host).strip("[]").rstrip(".")
     named = uri.transport is not None
-    if _is_address(host) or uri.port is not None:
+    if is_address(host) or uri.port is not None:
         places = [_Place(allowed[0], host, uri.port or _PORTS[allowed[0]])]
     elif named:
         places = _by_srv([(allowed[0], _SRV_PREFIX[allowed[0]] + host)], inquiry)
@@ -92,7 +91,7 @@ def locate(
     if not places and not inquiry.missing and not inquiry.denied:
         places = [_Place(allowed[0], host, _PORTS[allowed[0]])]
     targets = [
-        Hop(place.transport, address, place.port, name=None if _is_address(uri.host) else uri.host)
+        Hop(place.transport, address, place.port, name=None if is_address(uri.host) else uri.host)
         for place in places
         for address in inquiry.addresses(place.host)
     ]
@@ -124,7 +123,7 @@ class _Inquiry:
         return answer
 
     def addresses(self, host: str) -> list[str]:
-        if _is_address(host):
+        if is_address(host):
             return [host]
         answers = [self.ask(_ADDRESS_KIND[family], host) for family in self.families]
         return [address for answer in answers for address in answer.addresses]
@@ -198,11 +197,3 @@ def _problem(host: str, inquiry: _Inquiry) -> str:
     said = dict.fromkeys(answer.problem for answer in inquiry.used.values() if answer.problem)
     because = "; ".join(said) or "it has no address"
     return f"cannot resolve {host}: {because}; check the SIP URI's host"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

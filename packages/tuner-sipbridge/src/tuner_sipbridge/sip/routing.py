@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
 from tuner_sipbridge.errors import LocalProtocolError
@@ -21,6 +22,36 @@ _MOST_OCTETS_OVER_UDP = 1300
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A target that a request was sent to in vain.
+
+    Attributes:
+        hop: the target.
+        why: in plain words.
+        for_s: seconds for which others are tried before it.
+    """
+
+    hop: Hop
+    why: str
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A name that a request goes to, to be located before it can be sent (RFC 3263 §4).
+
+    Attributes:
+        uri: what of the URI says where it leads: scheme, host, port, `transport` and `maddr`.
+        transport: preferred where neither the URI nor its domain says one.
+        failed: where the request was sent before.
+    """
+
+    uri: Uri
+    transport: Transport
+    failed: tuple[Failed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Hop:
     """One end of a message's way: where it goes, or where it came from.
 
@@ -32,6 +63,8 @@ class Hop:
             are connected to when it is gone (RFC 3261 §18.2.2, RFC 5923).
         name: whom the far end's certificate must name, `host` when None: an address that was looked up for a
             name must still prove that name (RFC 5922 §4).
+        sought: what `host` is to be located by when it is a name; None when it is an address, or need not be.
+        for_length: the message goes over TCP only because it is too long for UDP (RFC 3261 §18.1.1).
     """
 
     transport: Transport
@@ -39,6 +72,8 @@ class Hop:
     port: int
     flow: Address | None = None
     name: str | None = None
+    sought: Sought | None = field(default=None, compare=False, repr=False)
+    for_length: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.transport} {bracketed(self.host)}:{self.port}"
@@ -66,7 +101,19 @@ def next_hop(request: Request) -> Hop:
     there.
     """
     transport = transport_in_via(request.via.transport)
-    return Hop(transport, *address_of(hop_uri(request.uri, request.routes), tls=transport == "tls"))
+    uri = hop_uri(request.uri, request.routes)
+    host, port = address_of(uri, tls=transport == "tls")
+    return Hop(transport, host, port, sought=None if is_address(host) else _sought(uri, transport))
+
+
+def _sought(uri: Uri, transport: Transport) -> Sought | None:
+    """What a URI says of its way; over TLS nothing else is looked for, whatever it says (RFC 3261 §26.2.2)."""
+    if not uri.is_sip:
+        return None
+    kept = {"maddr"} if transport == "tls" else {"maddr", "transport"}
+    params = tuple(pair for pair in uri.params if pair[0].lower() in kept)
+    scheme = "sips" if transport == "tls" else "sip"
+    return Sought(Uri(scheme, host=uri.host, port=uri.port, params=params), transport)
 
 
 def hop_uri(uri: Uri, routes: Sequence[NameAddr]) -> Uri:
@@ -115,6 +162,15 @@ def transport_of(uri: Uri) -> Transport | None:
 def transport_in_via(name: str) -> Transport:
     """The transport of a Via that is in upper case; one that is not spoken counts as UDP."""
     return cast(Transport, name.lower()) if name in {"TCP", "TLS"} else "udp"
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, IPv6 with or without brackets, and no name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def is_too_long_for_udp(request: Request) -> bool:

@@ -7,8 +7,17 @@ from typing import TypeAlias
 
 from tuner_sipbridge.sip.client_transaction import InviteClient, NonInviteClient
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
-from tuner_sipbridge.sip.routing import Hop, is_too_long_for_udp, next_hop, note_source, sent_by, way_back
+from tuner_sipbridge.sip.next_target import copy_of, onwards, set_next_branch, set_transport
+from tuner_sipbridge.sip.routing import (
+    Hop,
+    is_too_long_for_udp,
+    next_hop,
+    note_source,
+    sent_by,
+    way_back,
+)
 from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
+from tuner_sipbridge.sip.targets import DEFAULT_PENALTY_S, penalty_of
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction import PeerSilent, ResponseReceived
 
@@ -67,6 +76,8 @@ class _Sent:
     """Whether it may go once more on a new connection."""
     may_shrink: bool = False
     """Whether it goes over TCP only for its length, and may go over UDP after all."""
+    name: Hop | None = None
+    """The name whose target `hop` is, with the targets that failed before; None when it went to no name."""
 
 
 MOST_REQUESTS = 64
@@ -87,6 +98,8 @@ class TransactionLayer:
         self._servers: dict[Key, tuple[Server, Hop]] = {}
         self._flows: dict[Hop, Hop] = {}
         self._only_udp: set[Hop] = set()
+        self._seeking: dict[Key, tuple[Hop, LayerEvent]] = {}
+        self._alone: dict[Hop, tuple[Request, Hop | None]] = {}
         self._outgoing: list[tuple[Message, Hop]] = []
         self._events: list[LayerEvent] = []
         self.refused = 0
@@ -95,23 +108,61 @@ class TransactionLayer:
     @property
     def idle(self) -> bool:
         """True when no transaction is left."""
-        return not self._clients and not self._servers
+        return not self._clients and not self._servers and not self._seeking
 
     def send(self, request: Request, *, now: float, to: Hop | None = None) -> None:
         """Send a request in a transaction of its own; `to` overrides the next hop.
 
-        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1).
+        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1). One to a
+        name is given out with what the name is to be located by: see `located`.
         """
-        hop = to or next_hop(request)
-        lengthy = not hop.is_stream and hop not in self._only_udp and is_too_long_for_udp(request)
-        if lengthy:
-            hop = replace(hop, transport="tcp")
-            _set_transport(request, "TCP")
-        self._begin(request, self._on_its_flow(hop), now, may_shrink=lengthy)
+        invite = self._clients.get(_client_key(request, "INVITE")) if request.method == "CANCEL" else None
+        if invite is not None:
+            # A CANCEL goes exactly where its INVITE went (RFC 3261 §9.1).
+            self._begin(request, invite.hop, now)
+        else:
+            self._send_to(to or next_hop(request), request, now)
 
     def send_alone(self, request: Request) -> None:
         """Send a request outside any transaction: the ACK to a 2xx."""
-        self._outgoing.append((request, self._on_its_flow(next_hop(request))))
+        self._send_alone_to(next_hop(request), request)
+
+    def located(self, request: Request, target: Hop | None, *, now: float) -> None:
+        """The name that a request was given out for leads to `target`; it goes there, and its Via says by what.
+
+        When it fails there (no response, 503, no connection), it is given out again under a branch of its own,
+        with that target among those that failed (RFC 3263 §4.3).
+
+        Args:
+            request: as `outgoing` gave it.
+            target: where to; None when all that the name leads to have failed.
+            now: Unix time in seconds.
+        """
+        key = _client_key(request)
+        if key in self._seeking:
+            name, event = self._seeking.pop(key)
+            if target is None:
+                self._events.append(event)
+                return
+        elif key in self._clients:
+            name = self._clients[key].hop
+            if target is None or name.sought is None:
+                return
+            del self._clients[key]
+        elif request.method == "ACK" and target is not None:
+            set_transport(request, target.transport)
+            self._send_alone_to(target, request, next_hop(request))
+            return
+        else:
+            return
+        set_transport(request, target.transport)
+        self._send_to(target, request, now, name=name)
+
+    def unheard(self, branch: str, method: str, why: str, *, now: float) -> None:
+        """Wait no longer for a response to a request of ours, unless one came."""
+        sent = self._clients.get((branch, method))
+        if sent is not None and sent.transaction.unheard:
+            self._fail((branch, method), sent, why, now, again=False)
 
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
         """The transport cannot reach `hop`, or lost the connection to it: no waiting for time-outs.
@@ -127,6 +178,8 @@ class TransactionLayer:
         for key, sent in list(self._clients.items()):
             if sent.hop == hop and sent.transaction.unheard:
                 self._fail(key, sent, why, now, again=again)
+        if hop in self._alone and not again:
+            self._send_alone_elsewhere(*self._alone.pop(hop), hop, why)
 
     def respond(self, response: Response, *, now: float) -> None:
         """Send a response in the transaction of its request; absorbed when that is over."""
@@ -142,6 +195,7 @@ class TransactionLayer:
         if sent is not None and isinstance(sent.transaction, InviteClient):
             sent.transaction.abandon(now=now)
             self._settle_client(key)
+        self._seeking.pop(key, None)
 
     def invite_of(self, cancel: Request) -> Request | None:
         """The INVITE that a CANCEL is for, None when there is none (RFC 3261 §9.2)."""
@@ -192,11 +246,44 @@ class TransactionLayer:
             self._clients[key].transaction.receive(response, now=now)
             self._settle_client(key)
 
-    def _begin(self, request: Request, hop: Hop, now: float, *, may_shrink: bool = False) -> None:
+    def _send_to(self, hop: Hop, request: Request, now: float, *, name: Hop | None = None) -> None:
+        over = self._over(hop, request)
+        self._begin(request, self._on_its_flow(over), now, may_shrink=over.for_length, name=name)
+
+    def _over(self, hop: Hop, request: Request) -> Hop:
+        """The hop, over TCP when the request is too long for UDP."""
+        if hop.is_stream or hop in self._only_udp or not is_too_long_for_udp(request):
+            return hop
+        set_transport(request, "tcp")
+        return replace(hop, transport="tcp", for_length=True)
+
+    def _send_alone_to(self, hop: Hop, request: Request, name: Hop | None = None) -> None:
+        over = self._on_its_flow(self._over(hop, request))
+        if over.is_stream and over.sought is None:
+            self._alone[over] = request, name
+        self._outgoing.append((request, over))
+
+    def _send_alone_elsewhere(self, request: Request, name: Hop | None, hop: Hop, why: str) -> None:
+        """An ACK that could not be sent: over UDP when only its length forbade that, else to the next target."""
+        if hop.for_length:
+            self._send_alone_to(self._without_tcp(hop, request), request, name)
+        elif name is not None and name.sought is not None:
+            self._outgoing.append((request, onwards(name, hop, why)))
+
+    def _without_tcp(self, hop: Hop, request: Request) -> Hop:
+        """A far end without TCP: the request goes over UDP whatever its length (RFC 3261 §18.1.1)."""
+        set_transport(request, "udp")
+        udp = replace(hop, transport="udp", flow=None, for_length=False)
+        self._only_udp.add(udp)
+        return udp
+
+    def _begin(
+        self, request: Request, hop: Hop, now: float, *, may_shrink: bool = False, name: Hop | None = None
+    ) -> None:
         kind = InviteClient if request.method == "INVITE" else NonInviteClient
         transaction = kind(request, now=now, timers=self._timers.over(hop.transport))
         key = _client_key(request)
-        self._clients[key] = _Sent(transaction, hop, may_shrink=may_shrink)
+        self._clients[key] = _Sent(transaction, hop, may_shrink=may_shrink, name=name)
         self._settle_client(key)
 
     def _fail(self, key: Key, sent: _Sent, why: str, now: float, *, again: bool) -> None:
@@ -207,13 +294,24 @@ class TransactionLayer:
             return
         del self._clients[key]
         if sent.may_shrink:
-            # A far end without TCP: the request goes over UDP whatever its length (RFC 3261 §18.1.1).
-            _set_transport(request, "UDP")
-            hop = next_hop(request)
-            self._only_udp.add(hop)
-            self._begin(request, hop, now)
+            self._begin(request, self._without_tcp(sent.hop, request), now, name=sent.name)
+        else:
+            self._conclude(sent, NotSent(request, why), why)
+
+    def _conclude(
+        self, sent: _Sent, event: LayerEvent, why: str, *, for_s: float = DEFAULT_PENALTY_S
+    ) -> None:
+        """A target failed: tell of it only when the name that led to it leads to no other."""
+        if sent.name is None:
+            self._events.append(event)
             return
-        self._events.append(NotSent(request, why))
+        request = sent.transaction.request
+        # Repeats of a 503 to an INVITE are still acknowledged under the branch that they are for.
+        sent.transaction.request = copy_of(request)
+        name = onwards(sent.name, sent.hop, why, for_s)
+        set_next_branch(request, len(name.sought.failed) if name.sought is not None else 0)
+        self._seeking[_client_key(request)] = name, event
+        self._outgoing.append((request, name))
 
     def _note(self, request: Request, source: Hop) -> None:
         """Write down where a request came from, and which connection leads back to its sender."""
@@ -250,10 +348,14 @@ class TransactionLayer:
         transaction = sent.transaction
         self._outgoing.extend((message, sent.hop) for message in transaction.outgoing())
         for event in transaction.events():
-            if isinstance(event, ResponseReceived):
-                self._events.append(ResponseArrived(transaction.request, event.response))
+            if not isinstance(event, ResponseReceived):
+                why = f"no response in {self._timers.patience:g} s"
+                self._conclude(sent, NoResponse(transaction.request), why)
+            elif event.response.status == 503:
+                told = ResponseArrived(transaction.request, event.response)
+                self._conclude(sent, told, "503", for_s=penalty_of(event.response))
             else:
-                self._events.append(NoResponse(transaction.request))
+                self._events.append(ResponseArrived(transaction.request, event.response))
         if transaction.terminated:
             del self._clients[key]
 
@@ -267,14 +369,9 @@ class TransactionLayer:
             del self._servers[key]
 
 
-def _set_transport(request: Request, transport: str) -> None:
-    """Change the one Via of a request of ours."""
-    request.headers.set("Via", str(replace(request.via, transport=transport)))
-
-
-def _client_key(message: Message) -> Key:
+def _client_key(message: Message, method: str = "") -> Key:
     """Branch and method (§17.1.3)."""
-    return message.via.branch or "", message.cseq.method
+    return message.via.branch or "", method or message.cseq.method
 
 
 def _server_key(message: Message, *, method: str = "") -> Key:
