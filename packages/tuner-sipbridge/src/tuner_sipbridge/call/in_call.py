@@ -6,14 +6,22 @@ from tuner_sipbridge.call.info import DTMF_RELAY, digit_body
 from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.replaces import Replaces
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 
 class InCall:
     """Hold, resume, transfer, digits and probes. Each does nothing when the call does not stand.
 
-    `OutboundCall` and `InboundCall` give `_standing_usage` and `_pump`.
+    `OutboundCall` and `InboundCall` give `_layer`, `_standing_usage` and `_pump`.
     """
+
+    _layer: TransactionLayer
+
+    @property
+    def refused_requests(self) -> int:
+        """Requests of the far end that got 503, because it had too many in hand."""
+        return self._layer.refused
 
     def _standing_usage(self) -> InviteUsage | None:
         raise NotImplementedError

@@ -326,7 +326,8 @@ class Dialer:
         if self._engine is None:
             raise LocalProtocolError("the dialer is not open: use `async with Dialer() as dialer`")
         uri, ways, driver = await self._reach(target)
-        local = driver.shown(driver.local[0])
+        host = driver.host_towards(ways[0].hop)
+        local = driver.shown(host)
         trace = Trace() if trace is None else trace
         from_uri = await self._caller(uri, local, credentials, trace)
         call_id = sip_call_id or new_sip_call_id()
@@ -343,7 +344,7 @@ class Dialer:
             codecs=self._codecs,
             late_offer=self._late_offer,
         )
-        stream = await self._engine.open(host=driver.local[0])
+        stream = await self._engine.open(host=host)
         offer = terms.offer(local[0], stream.local[1], ways[0])
 
         def machine_for(way: Way, ring_timeout_s: float) -> OutboundCall:

@@ -19,7 +19,7 @@ from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP, Resolve, Transports
-from tuner_sipbridge.net.udp import resolve
+from tuner_sipbridge.net.udp import local_address_towards, resolve
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
 
@@ -42,6 +42,8 @@ class CallMachine(Protocol[_Told_co]):
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None: ...  # noqa: D102
     def handle_timer(self, *, now: float) -> None: ...  # noqa: D102
     def next_deadline(self) -> float | None: ...  # noqa: D102
+    @property
+    def refused_requests(self) -> int: ...  # noqa: D102
     def outgoing(self) -> list[tuple[Message, Hop]]: ...  # noqa: D102
     def events(self) -> Sequence[_Told_co]: ...  # noqa: D102
 
@@ -127,6 +129,7 @@ class SipDriver:
         limits: StreamLimits = StreamLimits(),
         resolve: Resolve = resolve,
         refusal: Reply | None = None,
+        keeps: Callable[[str], bool] = lambda call_id: False,
     ) -> None:
         """Prepare.
 
@@ -137,14 +140,17 @@ class SipDriver:
             limits: bounds on connections.
             resolve: gives the address of a host and port; by default the system's.
             refusal: the answer to calls that come in when nobody takes requests; 405 when None.
+            keeps: whether the connection that requests of a Call-ID went over is kept though no machine runs for it:
+                a registration stands that came over it.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
-        self._public, self._refusal = public_address, refusal
+        self._public, self._refusal, self._keeps = public_address, refusal, keeps
         self._legs: dict[str, Leg[Any]] = {}
+        self._refused_before = 0
         self._transports = Transports(
             receive=self._on_message,
             unreachable=self._on_unreachable,
-            is_live=self._legs.__contains__,
+            is_live=self._is_live,
             tls=tls,
             limits=limits,
             resolve=resolve,
@@ -178,6 +184,19 @@ class SipDriver:
         """
         return self._public.of((host, self.local[1]))
 
+    def host_towards(self, hop: Hop) -> str:
+        """The local address that a far end reaches; sockets that are bound to all interfaces have one for each.
+
+        Raises:
+            NetworkError: there is no route to it.
+        """
+        host = self.local[0]
+        return local_address_towards(hop.flow or hop.address) if host in {"0.0.0.0", "::"} else host
+
+    def has_flow(self, hop: Hop) -> bool:
+        """Whether the connection that a hop names stands; over UDP there is none to lose."""
+        return not hop.is_stream or self._transports.has_flow(hop)
+
     @property
     def malformed(self) -> int:
         """What came in place of a SIP message and is none."""
@@ -187,6 +206,11 @@ class SipDriver:
     def refused_connections(self) -> int:
         """Connections that were closed at once, because too many stood."""
         return self._transports.refused_connections
+
+    @property
+    def refused_requests(self) -> int:
+        """Requests within calls that got 503, because the far end had too many in hand."""
+        return self._refused_before + sum(leg.machine.refused_requests for leg in self._legs.values())
 
     @property
     def calls(self) -> int:
@@ -208,6 +232,7 @@ class SipDriver:
         leg.abandon()
         if self._legs.get(leg.machine.sip_call_id) is leg:
             del self._legs[leg.machine.sip_call_id]
+            self._refused_before += leg.machine.refused_requests
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address."""
@@ -222,6 +247,9 @@ class SipDriver:
         for leg in list(self._legs.values()):
             self.forget(leg)
         self._transports.close()
+
+    def _is_live(self, call_id: str) -> bool:
+        return call_id in self._legs or self._keeps(call_id)
 
     def _on_message(self, message: Message, source: Hop) -> None:
         leg = self._legs.get(message.call_id)

@@ -118,6 +118,11 @@ class StreamEndpoint(ConnectionUser):
             task.add_done_callback(self._tasks.discard)
         self._waiting[far].append((message, hop))
 
+    def has_flow(self, transport: Transport, far: Address) -> bool:
+        """Whether a connection to this far address stands."""
+        known = self._by_far.get((transport, *far))
+        return known is not None and known.ended is None
+
     def close(self) -> None:
         """Close all connections in order, and accept no more."""
         self._closed = True

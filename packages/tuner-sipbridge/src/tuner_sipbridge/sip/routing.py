@@ -29,7 +29,8 @@ class Hop:
         host: name or address, IPv6 without brackets.
         port: 1 to 65535.
         flow: over TCP and TLS, the far address of the connection to use as long as it stands; `host` and `port`
-            are connected to when it is gone (RFC 3261 §18.2.2, RFC 5923).
+            are connected to when it is gone (RFC 3261 §18.2.2, RFC 5923). Over UDP only the address itself: it is
+            the one that a NAT shows, and stands for every Contact behind it.
         name: whom the far end's certificate must name, `host` when None: an address that was looked up for a
             name must still prove that name (RFC 5922 §4).
     """

@@ -7,7 +7,15 @@ from typing import TypeAlias
 
 from tuner_sipbridge.sip.client_transaction import InviteClient, NonInviteClient
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
-from tuner_sipbridge.sip.routing import Hop, is_too_long_for_udp, next_hop, note_source, sent_by, way_back
+from tuner_sipbridge.sip.routing import (
+    Address,
+    Hop,
+    is_too_long_for_udp,
+    next_hop,
+    note_source,
+    sent_by,
+    way_back,
+)
 from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction import PeerSilent, ResponseReceived
@@ -86,7 +94,8 @@ class TransactionLayer:
         self._clients: dict[Key, _Sent] = {}
         self._servers: dict[Key, tuple[Server, Hop]] = {}
         self._flows: dict[Hop, Hop] = {}
-        self._only_udp: set[Hop] = set()
+        self._flow: Hop | None = None
+        self._only_udp: set[Address] = set()
         self._outgoing: list[tuple[Message, Hop]] = []
         self._events: list[LayerEvent] = []
         self.refused = 0
@@ -100,18 +109,21 @@ class TransactionLayer:
     def send(self, request: Request, *, now: float, to: Hop | None = None) -> None:
         """Send a request in a transaction of its own; `to` overrides the next hop.
 
-        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1).
+        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1). An INVITE that
+        goes over a flow keeps the dialogs that come of it there.
         """
         hop = to or next_hop(request)
-        lengthy = not hop.is_stream and hop not in self._only_udp and is_too_long_for_udp(request)
+        if request.method == "INVITE" and request.to.tag is None:
+            self._flow = None if hop.flow is None else Hop(hop.transport, *hop.flow)
+        lengthy = not hop.is_stream and hop.address not in self._only_udp and is_too_long_for_udp(request)
         if lengthy:
             hop = replace(hop, transport="tcp")
             _set_transport(request, "TCP")
-        self._begin(request, self._on_its_flow(hop), now, may_shrink=lengthy)
+        self._begin(request, self._on_its_flow(request, hop), now, may_shrink=lengthy)
 
     def send_alone(self, request: Request) -> None:
         """Send a request outside any transaction: the ACK to a 2xx."""
-        self._outgoing.append((request, self._on_its_flow(next_hop(request))))
+        self._outgoing.append((request, self._on_its_flow(request, next_hop(request))))
 
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
         """The transport cannot reach `hop`, or lost the connection to it: no waiting for time-outs.
@@ -209,8 +221,8 @@ class TransactionLayer:
         if sent.may_shrink:
             # A far end without TCP: the request goes over UDP whatever its length (RFC 3261 §18.1.1).
             _set_transport(request, "UDP")
-            hop = next_hop(request)
-            self._only_udp.add(hop)
+            hop = replace(sent.hop, transport="udp")
+            self._only_udp.add(hop.address)
             self._begin(request, hop, now)
             return
         self._events.append(NotSent(request, why))
@@ -221,8 +233,15 @@ class TransactionLayer:
             self._flows[sent_by(request, source.transport)] = source
         note_source(request, source)
 
-    def _on_its_flow(self, hop: Hop) -> Hop:
-        """The hop, with the connection that its owner opened to us: it may be the only way there (RFC 5923)."""
+    def _on_its_flow(self, request: Request, hop: Hop) -> Hop:
+        """The hop, with the connection that its owner opened to us: it may be the only way there (RFC 5923).
+
+        What a call that went over a flow says in its dialogs goes there too, whatever the Contact (RFC 5626 §5.3):
+        over UDP to the address that a NAT shows, over a stream by the connection, as long as it stands.
+        """
+        flow = self._flow
+        if request.to.tag is not None and flow is not None and flow.transport == hop.transport:
+            return replace(hop, flow=flow.address) if hop.is_stream else flow
         flow = self._flows.get(hop)
         return hop if flow is None else replace(hop, flow=flow.address)
 
