@@ -60,14 +60,18 @@ def is_loose(route: NameAddr) -> bool:
     return route.uri.param("lr") is not None
 
 
-def next_hop(request: Request) -> Hop:
+def next_hop(request: Request, towards: Uri | None = None) -> Hop:
     """Where a request of ours is sent (RFC 3261 §8.1.2), over the transport that its topmost Via names.
 
-    The topmost Route when it is a loose router, the Request-URI otherwise: a strict router's URI stands
-    there.
+    Args:
+        request: with its routes.
+        towards: the strict router that its route set begins with. Its URI is the Request-URI, and the routes behind
+            it do not tell: the first of them may be a loose router. None sends to the topmost Route when that is a
+            loose router, and to the Request-URI otherwise.
     """
     transport = transport_in_via(request.via.transport)
-    return Hop(transport, *address_of(hop_uri(request.uri, request.routes), tls=transport == "tls"))
+    uri = towards or hop_uri(request.uri, request.routes)
+    return Hop(transport, *address_of(uri, tls=transport == "tls"))
 
 
 def hop_uri(uri: Uri, routes: Sequence[NameAddr]) -> Uri:

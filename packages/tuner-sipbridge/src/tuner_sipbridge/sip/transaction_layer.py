@@ -19,6 +19,7 @@ from tuner_sipbridge.sip.routing import (
 from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction import PeerSilent, ResponseReceived
+from tuner_sipbridge.sip.uri import Uri
 
 Key: TypeAlias = tuple[str, ...]
 Client: TypeAlias = InviteClient | NonInviteClient
@@ -106,13 +107,21 @@ class TransactionLayer:
         """True when no transaction is left."""
         return not self._clients and not self._servers
 
-    def send(self, request: Request, *, now: float, to: Hop | None = None) -> None:
-        """Send a request in a transaction of its own; `to` overrides the next hop.
+    def send(
+        self, request: Request, *, now: float, to: Hop | None = None, towards: Uri | None = None
+    ) -> None:
+        """Send a request in a transaction of its own.
 
         One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1). An INVITE that
         goes over a flow keeps the dialogs that come of it there.
+
+        Args:
+            request: what to send.
+            now: Unix time in seconds.
+            to: overrides the next hop.
+            towards: the strict router that its route set begins with, as for `next_hop`.
         """
-        hop = to or next_hop(request)
+        hop = to or next_hop(request, towards)
         if request.method == "INVITE" and request.to.tag is None:
             self._flow = None if hop.flow is None else Hop(hop.transport, *hop.flow)
         lengthy = not hop.is_stream and hop.address not in self._only_udp and is_too_long_for_udp(request)
@@ -121,9 +130,9 @@ class TransactionLayer:
             _set_transport(request, "TCP")
         self._begin(request, self._on_its_flow(request, hop), now, may_shrink=lengthy)
 
-    def send_alone(self, request: Request) -> None:
-        """Send a request outside any transaction: the ACK to a 2xx."""
-        self._outgoing.append((request, self._on_its_flow(request, next_hop(request))))
+    def send_alone(self, request: Request, *, towards: Uri | None = None) -> None:
+        """Send a request outside any transaction: the ACK to a 2xx; `towards` as for `send`."""
+        self._outgoing.append((request, self._on_its_flow(request, next_hop(request, towards))))
 
     def unreachable(self, hop: Hop, why: str, *, now: float, again: bool = False) -> None:
         """The transport cannot reach `hop`, or lost the connection to it: no waiting for time-outs.
