@@ -92,7 +92,7 @@ async def dialled(engine: PyMediaEngine, far: Busy, uri: str) -> Request:
         "sip:31#;npdi;rn=+1555@127.0.0.1:{port}",
         "sip:agent:pass%3Aword@127.0.0.1:{port}",
         "sip:agent@127.0.0.1:{port};Transport=UDP;x-flag;X-Value=%41b~1",
-        "sip:agent@elsewhere.invalid:{port};maddr=127.0.0.1;ttl=1",
+        "sip:agent@ElseWhere.Invalid:{port};maddr=127.0.0.1;ttl=1",
         "sip:a.b_c!~*'()&=+$,;?/@127.0.0.1:{port}",
         "SIP:agent@127.0.0.1:{port}",
     ],
