@@ -15,6 +15,7 @@ from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.call.load import Load
 from tuner_sipbridge.sip.message import Response
 from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.transaction_layer import MOST_REQUESTS
 
 REQUEST = """\
 {method} sip:agent@127.0.0.1 SIP/2.0\r
@@ -100,6 +101,53 @@ async def test_a_source_that_asks_too_often_is_told_when_to_come_again():
         assert [answer.status for answer in answers] == [200, 200, 503]
         assert int(answers[2].headers.get("Retry-After") or 0) > 90
         assert answerer.refused == {"rate": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("\r\n".join(["X-A: 1"] * 260), "header fields; 256 are allowed"),
+        ("X-Long: " + "x" * 8200, "header field 7 is longer than 8192"),
+        ("\r\n".join(["X-A: " + "x" * 8000] * 5), "no empty line within 32768 octets ends the headers"),
+        ("l: 70000\r\nX-Now: ignored", "message of 7"),
+    ],
+    ids=["too many headers", "too long a header", "too long a head", "too long a message"],
+)
+async def test_what_is_too_large_is_refused_over_tcp_too_and_counted(header: str, says: str):
+    async with Answerer(echo, port=0) as answerer:
+        reader, writer = await asyncio.open_connection(*answerer.local)
+        try:
+            request = REQUEST.format(method="OPTIONS", header=header, number=1).replace("/UDP", "/TCP")
+            if header.startswith("l:"):
+                request = request.replace("Content-Length: 0\r\n", "")
+            writer.write(request.encode())
+            async with asyncio.timeout(5):
+                answer = await _read_answer(reader)
+        finally:
+            writer.close()
+        assert answer.status == 513
+        assert says in answer.reason
+        assert answerer.refused == {"malformed": 1}
+
+
+async def test_a_call_with_too_many_requests_in_hand_is_told_and_counted():
+    async with Answerer(echo, port=0, pick="busy") as answerer:
+        assert (await ask(answerer, "INVITE", number=0)).status == 486
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            far.bind(("127.0.0.1", 0))
+            far.setblocking(False)
+            statuses: list[int] = []
+            for number in range(1, MOST_REQUESTS + 1):
+                request = REQUEST.format(method="INFO", header="X-None: 0", number=number)
+                request = request.replace(f"Call-ID: c{number}", "Call-ID: c0")
+                await loop.sock_sendto(far, request.encode(), answerer.local)
+                async with asyncio.timeout(5):
+                    answer = parse_datagram(await loop.sock_recv(far, 65535))
+                assert isinstance(answer, Response)
+                statuses.append(answer.status)
+        assert statuses == [481] * (MOST_REQUESTS - 1) + [503]
+        assert answerer.refused == {"requests": 1}
 
 
 async def test_over_tcp_a_malformed_message_is_refused_and_the_next_one_served():

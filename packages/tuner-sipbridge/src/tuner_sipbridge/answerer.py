@@ -28,7 +28,6 @@ from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP
-from tuner_sipbridge.net.udp import local_address_towards
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.grammar import bracketed
@@ -123,6 +122,7 @@ class Answerer:
             on_stray_request=self._on_stray_request,
             tls=tls or TlsSettings(),
             public_address=PublicAddress.parse(public_address),
+            keeps=self._is_registered,
         )
         self._ids = RandomIds()
         self._gate = Gate(load, allow)
@@ -184,9 +184,34 @@ class Answerer:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """What was turned away: `malformed` messages, `connections`, and those counted in `call.load`."""
-        counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
+        """What was turned away, and how often.
+
+        `malformed` messages, `connections`, `requests` within calls that had too many in hand, and what `call.load`
+        counts.
+        """
+        driver = self._driver
+        counts = {
+            "malformed": driver.malformed,
+            "connections": driver.refused_connections,
+            "requests": driver.refused_requests,
+        }
         return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
+
+    @property
+    def driver(self) -> SipDriver:
+        """The SIP sockets: calls to registered contacts leave from them, over the flows that those opened."""
+        return self._driver
+
+    @property
+    def engine(self) -> media.MediaEngine:
+        """The media engine.
+
+        Raises:
+            LocalProtocolError: the answering side is not open.
+        """
+        if self._engine is None:
+            raise LocalProtocolError("the answering side is not open: use `async with`")
+        return self._engine
 
     @property
     def contacts(self) -> list[Binding]:
@@ -213,17 +238,16 @@ class Answerer:
 
     def _take(self, invite: Request, source: Hop) -> None:
         """Run a machine for a new call; it goes to the agent when the machine says `Incoming`."""
-        now = clock.now()
+        now, host = clock.now(), self._driver.host_towards(source)
         machine = InboundCall(
             invite,
             now=now,
-            local=self._driver.shown(self._host_towards(source)),
+            local=self._driver.shown(host),
             ids=self._ids,
             source=source,
             challenger=self._new_challenger(407),
             timers=self._timers,
         )
-        host = self._host_towards(source)
         line = AnsweredLine(machine, source=source, host=host, on_incoming=self._on_incoming)
         line.run_on(self._driver, now=now)
 
@@ -232,10 +256,8 @@ class Answerer:
             return None
         return Challenger(self._credentials, realm=REALM, algorithm=self._algorithm, status=status)
 
-    def _host_towards(self, source: Hop) -> str:
-        """The local address that a caller reaches; an answerer on all interfaces has one for each."""
-        host = self.local[0]
-        return local_address_towards(source.address) if host in {"0.0.0.0", "::"} else host
+    def _is_registered(self, call_id: str) -> bool:
+        return self._registrar is not None and self._registrar.keeps(call_id, now=clock.now())
 
     def _on_incoming(self, line: AnsweredLine) -> None:
         if line.machine.replaces is not None:

@@ -47,6 +47,14 @@ def test_challenge_then_verified(algorithm: Literal["MD5", "SHA-256"], status: L
     assert isinstance(challenger.judge(invite(answered(first)), nonce="n2"), Verified)
 
 
+def test_an_answer_by_another_algorithm_than_was_asked_for_is_wrong():
+    challenger = Challenger(GOOD, realm="agents", attempts=1)
+    first = challenger.judge(invite(), nonce="n1")
+    assert isinstance(first, Challenged)
+    weaker = Challenged(407, (first.header[0], first.header[1].replace("SHA-256", "MD5")))
+    assert challenger.judge(invite(answered(weaker)), nonce="n2") == Refused(403, "Forbidden")
+
+
 def test_an_answer_counts_once():
     challenger = Challenger(GOOD, realm="agents")
     first = challenger.judge(invite(), nonce="n1")

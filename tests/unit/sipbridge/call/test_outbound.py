@@ -147,6 +147,31 @@ class TestAnswer:
         assert [str(message.cseq) for message, _ in bench.sent[1:]] == ["1 ACK", "2 BYE"]
         assert bench.happened[-1] == Ended("caller")
 
+    def test_the_answer_moves_target_and_route_set_of_its_early_dialog(self, dial: Dial):
+        bench = dial()
+        bench.reply(180, ("Contact", "<sip:early@192.0.2.1:7000>"), ("Record-Route", "<sip:p0.example;lr>"))
+        bench.answer(("Record-Route", "<sip:p1.example:5066;lr>"))
+        ack, address = bench.sent[-1]
+        assert (str(ack.uri), address) == ("sip:bot@198.51.100.7:5080", ("p1.example", 5066))
+        assert [str(route.uri) for route in ack.routes] == ["sip:p1.example:5066;lr"]
+
+    def test_through_a_strict_router_the_contact_is_the_last_route(self, dial: Dial):
+        bench = dial(credentials=Credentials("probe", "s3cret"))
+        bench.answer(("Record-Route", "<sip:p2.example;lr>, <sip:p1.example:5066>"))
+        ack, address = bench.sent[-1]
+        assert (str(ack.uri), address) == ("sip:p1.example:5066", ("p1.example", 5066))
+        assert [str(route.uri) for route in ack.routes] == [
+            "sip:p2.example;lr",
+            "sip:bot@198.51.100.7:5080",
+        ]
+        bench.call.hang_up(now=1.0)
+        bench.collect()
+        assert bench.sent[-1][1] == ("p1.example", 5066)
+        bench.reply(407, ("Proxy-Authenticate", 'Digest realm="r", nonce="n"'), to=bench.requests[-1])
+        bench.answer(("Record-Route", "<sip:p2.example;lr>, <sip:p1.example:5066>"))
+        later = [(message.method, address) for message, address in bench.sent[3:]]
+        assert later == [("BYE", ("p1.example", 5066)), ("ACK", ("p1.example", 5066))]
+
     def test_without_routes_they_go_to_the_contact_itself(self, dial: Dial):
         bench = dial()
         bench.answer()

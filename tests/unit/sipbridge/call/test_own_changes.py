@@ -63,6 +63,20 @@ class TestHold:
         standing.hear(ok)
         assert standing.requests[-1] == ack
 
+    def test_the_answer_to_it_moves_the_target_of_the_ack_and_of_all_that_follows(
+        self, standing: Any, their_sdp: Sdp
+    ):
+        act(standing, "hold")
+        moved = ("Contact", "<sip:bot@198.51.100.9:5999>")
+        ok = standing.reply(200, moved, body=their_sdp(version=2).replace(b"sendrecv", b"recvonly"))
+        standing.hear(ok)
+        act(standing, "hang_up")
+        assert [(message.method, address) for message, address in standing.sent[-3:]] == [
+            ("ACK", ("198.51.100.9", 5999)),
+            ("ACK", ("198.51.100.9", 5999)),
+            ("BYE", ("198.51.100.9", 5999)),
+        ]
+
     def test_resume_ends_it(self, standing: Any, their_sdp: Sdp):
         act(standing, "hold")
         agree(standing, their_sdp)

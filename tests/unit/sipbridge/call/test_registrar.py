@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tuner_sipbridge.call.bindings import Binding
 from tuner_sipbridge.call.challenge import Challenger
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.registrar import Registered, Registrar, Removed, Terms
@@ -12,10 +15,12 @@ from tuner_sipbridge.sip.digest import authorization, challenges_of
 from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.uri import Uri
 
 DESK = "<sip:desk@198.51.100.7:5062>"
 ADDRESS = "sip:sales team@pbx.example"
 PEER = Hop("udp", "203.0.113.9", 40000)
+BY_TCP, BY_TLS = replace(PEER, transport="tcp"), replace(PEER, transport="tls")
 
 
 def register(
@@ -174,3 +179,36 @@ def test_with_credentials_a_challenge_comes_first():
         reply = ask(registrar, f"Contact: {DESK}", f"Authorization: {answer}", cseq=cseq)
         assert reply.status == status
     assert len(registrar.contacts(now=0.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("contact", "source", "flow"),
+    [
+        ("sip:desk@198.51.100.7:5062", None, None),
+        ("sip:desk@203.0.113.9:5062", PEER, None),
+        ("sip:desk@10.0.0.7:5062", PEER, replace(PEER, flow=PEER.address)),
+        ("sip:desk@phone.example", PEER, None),
+        ("sip:desk@10.0.0.7;transport=tcp", PEER, None),
+        ("sip:desk@10.0.0.7", BY_TCP, Hop("tcp", "10.0.0.7", 5060, flow=BY_TCP.address)),
+        ("sip:desk@10.0.0.7:9;transport=TCP", BY_TCP, Hop("tcp", "10.0.0.7", 9, flow=BY_TCP.address)),
+        ("sip:desk@10.0.0.7;transport=udp", BY_TCP, None),
+        ("sips:desk@phone.invalid", BY_TLS, Hop("tls", "phone.invalid", 5061, flow=BY_TLS.address)),
+        ("sip:desk@phone.invalid;transport=ws", BY_TCP, None),
+    ],
+)
+def test_a_contact_is_reached_over_the_way_it_registered_unless_it_asks_otherwise(
+    contact: str, source: Hop | None, flow: Hop | None
+):
+    assert Binding("sip:desk@pbx.example", Uri.parse(contact), 0.0, 60.0, source=source).flow == flow
+
+
+def test_the_connection_of_a_registration_is_held_as_long_as_it_stands():
+    registrar = Registrar()
+    ask(registrar, f"Contact: {DESK};expires=600")
+    assert registrar.keeps("phone", now=599.0)
+    assert not registrar.keeps("other", now=1.0)
+    assert not registrar.keeps("phone", now=600.0)
+    ask(registrar, f"Contact: {DESK};expires=600", now=500.0, cseq=2)
+    assert registrar.keeps("phone", now=1099.0)
+    ask(registrar, f"Contact: {DESK};expires=0", now=501.0, cseq=3)
+    assert not registrar.keeps("phone", now=502.0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tuner_sipbridge.errors import RemoteProtocolError
-from tuner_sipbridge.sip.framing import StreamFramer
+from tuner_sipbridge.sip.framing import Malformed, StreamFramer
 from tuner_sipbridge.sip.message import Response
 from tuner_sipbridge.sip.parser import Limits, parse_datagram
 from tuner_sipbridge.sip.refusal import refusal_of, way_back_of
@@ -77,10 +77,14 @@ def test_what_is_over_a_limit_has_the_status_that_says_so(limits: Limits, status
         parse_datagram(data, limits)
 
 
-def test_a_stream_over_a_limit_is_broken():
+def test_a_stream_over_a_limit_is_broken_and_what_came_is_answered():
     framer = StreamFramer(Limits(head_octets=200))
-    assert framer.receive(REQUEST) == []
+    (malformed,) = framer.receive(REQUEST)
+    assert isinstance(malformed, Malformed)
     assert framer.broken == "no empty line within 200 octets ends the headers"
+    answer = refusal_of(malformed.octets, malformed.fault, source=SOURCE, to_tag="us")
+    assert answer is not None
+    assert (answer.status, answer.via.branch) == (513, "z9hG4bKt1")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from tuner_sipbridge.sip.client_transaction import cancel_of
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
@@ -189,6 +191,48 @@ def test_where_tcp_is_refused_a_long_request_goes_over_udp_after_all():
     layer.outgoing()
     layer.send(request("INVITE", branch="z9hG4bK-2", number=2, subject=LONG), now=0.7)
     assert sent(layer) == [("INVITE", "UDP", udp)]
+
+
+def test_where_tcp_is_refused_a_long_request_keeps_to_the_target_that_was_located():
+    layer = TransactionLayer()
+    located = Hop("udp", "192.0.2.7", 5088, name="far.example")
+    layer.send(request("INVITE", subject=LONG), now=0.0, to=located)
+    ((_, _, hop),) = sent(layer)
+    assert hop == replace(located, transport="tcp")
+    layer.unreachable(hop, "connection refused", now=0.1)
+    assert sent(layer) == [("INVITE", "UDP", located)]
+
+
+def in_dialog(method: str, uri: str, branch: str, via: str) -> Request:
+    inside = request(method, branch=branch, via=via)
+    inside.uri = Uri.parse(uri)
+    inside.headers.set("To", "<sip:agent@far.example>;tag=b")
+    return inside
+
+
+def test_the_dialogs_of_a_call_over_a_connection_stay_on_it_whatever_the_contact():
+    layer = TransactionLayer()
+    flow = ("203.0.113.9", 40123)
+    layer.send(request("INVITE", via="TCP"), now=0.0, to=Hop("tcp", "phone.invalid", 5060, flow=flow))
+    layer.send(in_dialog("BYE", "sip:agent@10.9.9.9:7", "z9hG4bK-2", "TCP"), now=1.0)
+    layer.send_alone(in_dialog("ACK", "sip:agent@10.9.9.9:7", "z9hG4bK-3", "TCP"))
+    assert [hop for _, _, hop in sent(layer)] == [
+        Hop("tcp", "phone.invalid", 5060, flow=flow),
+        Hop("tcp", "10.9.9.9", 7, flow=flow),
+        Hop("tcp", "10.9.9.9", 7, flow=flow),
+    ]
+
+
+def test_the_dialogs_of_a_call_through_a_nat_stay_at_the_address_that_it_shows():
+    layer = TransactionLayer()
+    shown = Hop("udp", "203.0.113.9", 40123, flow=("203.0.113.9", 40123))
+    layer.send(request("INVITE"), now=0.0, to=shown)
+    layer.send(in_dialog("BYE", "sip:agent@10.9.9.9:7", "z9hG4bK-2", "UDP"), now=1.0)
+    assert [hop.address for _, _, hop in sent(layer)] == [shown.address, shown.address]
+    # A redirection leads elsewhere, and so do the dialogs that come of it.
+    layer.send(request("INVITE", branch="z9hG4bK-4", number=2), now=2.0)
+    layer.send(in_dialog("BYE", "sip:agent@10.9.9.9:7", "z9hG4bK-5", "UDP"), now=3.0)
+    assert [hop.address for _, _, hop in sent(layer)] == [("far.example", 5070), ("10.9.9.9", 7)]
 
 
 def test_an_unreachable_hop_ends_its_requests_and_no_others():

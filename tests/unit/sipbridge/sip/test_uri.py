@@ -10,6 +10,7 @@ from tuner_sipbridge.sip.uri import Uri, escape_user
     "text",
     [
         "sip:agent.example",
+        "sip:Agent@Edge.Example.COM;Transport=TCP",
         "sip:bob@agent1:5060",
         "sip:bob@a.b2c",
         "sip:bob@voice_agent",

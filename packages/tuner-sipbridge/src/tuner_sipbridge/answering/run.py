@@ -13,7 +13,6 @@ from tuner_sipbridge.answering.registered import RegisteredCaller
 from tuner_sipbridge.answering.results import Results
 from tuner_sipbridge.call.registrar import Registered, Removed, Terms
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
-from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.report.result import RunResult
 
@@ -59,14 +58,16 @@ async def answer_by_plan(
             """Registrations count only where contacts are called."""
 
         on_registration = ignore
+        caller = None
         if plan.on_registration is not None:
-            dialer = await stack.enter_async_context(Dialer())
-            caller = RegisteredCaller(plan, reception, results, dialer)
-            stack.push_async_callback(caller.close)
+            caller = RegisteredCaller(plan, reception, results)
             on_registration = caller.on_registration
         answerer = await stack.enter_async_context(
             make(reception=reception, registrations=terms, on_registration=on_registration)
         )
+        if caller is not None:
+            stack.push_async_callback(caller.close)
+            caller.call_through(answerer)
         on_ready(answerer)
         asked = asyncio.ensure_future(until)
         stack.callback(asked.cancel)

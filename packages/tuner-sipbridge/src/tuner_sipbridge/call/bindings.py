@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
-from tuner_sipbridge.errors import RemoteProtocolError
+from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 from tuner_sipbridge.sip.grammar import bracketed, decimal
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request
-from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.routing import Hop, address_of, transport_of
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.sip.uri_comparison import same_uri
 
@@ -47,6 +48,34 @@ class Binding:
     def is_for(self, uri: Uri) -> bool:
         """Whether a contact means this binding (RFC 3261 §19.1.4)."""
         return same_uri(self.contact, uri)
+
+    @property
+    def flow(self) -> Hop | None:
+        """The way back over which it was registered, None where the contact is to be reached as it says (RFC 5626).
+
+        That is the connection, unless the contact asks for another transport than the connection's; over UDP the
+        address that the REGISTER came from, when the contact names another: it stands behind a NAT.
+        """
+        source = self.source
+        if source is None:
+            return None
+        try:
+            asked = transport_of(self.contact)
+        except LocalProtocolError:
+            return None
+        if asked not in (None, source.transport):
+            return None
+        if source.is_stream:
+            return Hop(
+                source.transport,
+                *address_of(self.contact, tls=source.transport == "tls"),
+                flow=source.address,
+            )
+        try:
+            behind_nat = ip_address(self.contact.host) != ip_address(source.host)
+        except ValueError:
+            return None
+        return Hop("udp", *source.address, flow=source.address) if behind_nat else None
 
     def may_be_changed_by(self, request: Request) -> bool:
         """False for a request that was overtaken by a later one of the same Call-ID (RFC 3261 §10.3, 7)."""

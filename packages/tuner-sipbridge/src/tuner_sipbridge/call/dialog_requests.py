@@ -91,13 +91,18 @@ class DialogRequests:
         for name, value in preset:
             request.headers.add(name, value)
         self._waiting[_key(request)] = _Waiting(request, request, then or _ignore, 1, bool(preset))
-        self._layer.send(request, now=now)
+        self._layer.send(request, now=now, towards=self._dialog.strict_router)
         return request
 
     def take_response(self, request: Request, response: Response, *, now: float) -> None:
-        """Take a response to a request of `send`; each 2xx to an INVITE is acknowledged (§13.2.2.4)."""
+        """Take a response to a request of `send`; each 2xx to an INVITE is acknowledged (§13.2.2.4).
+
+        The 2xx to a target refresh may move the target, and its ACK goes to where it has moved (§12.2.1.2).
+        """
         if response.status < 200:
             return
+        if request.method in _REFRESHES and response.status < 300 and _key(request) in self._waiting:
+            self._dialog.refresh_target(response)
         if request.method == "INVITE" and response.status < 300:
             self._acknowledge(request)
         waiting = self._waiting.pop(_key(request), None)
@@ -135,12 +140,14 @@ class DialogRequests:
             logger.warning("the far end does not take our %s: %s", request.method, credentials.text)
             return False
         self._dialog.local_cseq += 1
-        via = self._reach.via(self._ids.branch(), towards=hop_uri(request.uri, request.routes))
+        strict = self._dialog.strict_router
+        towards = strict or hop_uri(request.uri, request.routes)
+        via = self._reach.via(self._ids.branch(), towards=towards)
         retry = again(request, via=via, cseq=self._dialog.local_cseq, credentials=credentials)
         self._waiting[_key(retry)] = _Waiting(
             waiting.asked, retry, waiting.then, waiting.tries + 1, preset=False
         )
-        self._layer.send(retry, now=now)
+        self._layer.send(retry, now=now, towards=strict)
         return True
 
     def _acknowledge(self, invite: Request) -> None:
@@ -154,7 +161,7 @@ class DialogRequests:
                 headers=credentials_in(invite),
             )
         self._ack = ack
-        self._layer.send_alone(ack)
+        self._layer.send_alone(ack, towards=self._dialog.strict_router)
 
     def _lose(self, why: str) -> None:
         self.gone = self.gone or why

@@ -291,10 +291,10 @@ class OutboundCall(InCall):
     def _take_success(self, response: Response, now: float) -> None:
         """Acknowledge a 2xx each time it comes (§13.2.2.4); the first dialog stands, forks are hung up."""
         tag = response.to.tag or ""
-        if tag in self._acks:
-            self._layer.send_alone(self._acks[tag])
-            return
         usage = self._usage_of(response)
+        if tag in self._acks:
+            self._layer.send_alone(self._acks[tag], towards=usage.dialog.strict_router)
+            return
         usage.dialog.confirm(response)
         usage.confirm(response)
         surplus = self._closed or self._standing is not None
@@ -354,7 +354,7 @@ class OutboundCall(InCall):
             body=body,
         )
         self._acks[tag] = ack
-        self._layer.send_alone(ack)
+        self._layer.send_alone(ack, towards=usage.dialog.strict_router)
 
     def _name_parties(self, message: Message) -> None:
         parties = parties_of(message)

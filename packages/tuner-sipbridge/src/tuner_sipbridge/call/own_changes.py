@@ -144,7 +144,6 @@ class OwnChanges:
             self._refuse(response, direction, now)
 
     def _succeed(self, sent: Request, response: Response, now: float) -> None:
-        self._dialog.refresh_target(response)
         self._timer.take_answer(response, now=now)
         if not sent.body:
             return

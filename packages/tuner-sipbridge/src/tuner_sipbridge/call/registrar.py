@@ -86,6 +86,7 @@ class Registrar:
         self._bindings: dict[str, list[Binding]] = {}
         self._doors: OrderedDict[str, _Kept[Challenger]] = OrderedDict()
         self._answered: OrderedDict[tuple[str, str, str], _Kept[Reply]] = OrderedDict()
+        self._held: dict[str, float] = {}
         self._events: list[Registered | Removed] = []
 
     def receive(self, request: Request, *, now: float, nonce: str, source: Hop | None = None) -> Reply:
@@ -121,6 +122,10 @@ class Registrar:
         lists = self._bindings.values() if address is None else [self._bindings.get(address, [])]
         found = [binding for bindings in lists for binding in bindings]
         return sorted(found, key=lambda binding: (-binding.q, -binding.since))
+
+    def keeps(self, call_id: str, *, now: float) -> bool:
+        """Whether a contact stands that requests of this Call-ID registered: the connection of them is its flow."""
+        return self._held.get(call_id, now) > now
 
     def events(self) -> list[Registered | Removed]:
         """What changed; drained. A binding that lapses gives no event."""
@@ -166,9 +171,18 @@ class Registrar:
         room = len(self._bindings) < self._terms.addresses or address in self._bindings
         if len(after) > self._terms.contacts or (after and not room):
             return Reply(503, (("Retry-After", "60"),), "Service Unavailable: too many registrations")
+        self._hold(request.call_id, after)
         self._tell(asked, standing, after)
         self._keep(address, after)
         return self._listing(self.contacts(address, now=now), now)
+
+    def _hold(self, call_id: str, bindings: Iterable[Binding]) -> None:
+        until = max((binding.until for binding in bindings if binding.call_id == call_id), default=0.0)
+        self._held.pop(call_id, None)
+        if until > 0:
+            self._held[call_id] = until
+            if len(self._held) > _MOST_KEPT:
+                del self._held[next(iter(self._held))]
 
     def _listing(self, bindings: Iterable[Binding], now: float) -> Reply:
         contacts = [("Contact", str(binding.as_contact(now=now))) for binding in bindings]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.outbound import OutboundCall
-from tuner_sipbridge.dialer.ways import Way, Ways
+from tuner_sipbridge.dialer.ways import Way, WaysTo
 from tuner_sipbridge.media.engine import MediaStream
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.sip.message import Message, Response
@@ -41,7 +41,7 @@ class Failover:
 
     def __init__(
         self,
-        ways: Ways,
+        ways: WaysTo,
         candidates: Sequence[Way],
         footing: Footing,
         footing_for: FootingFor,

@@ -11,7 +11,7 @@ from tuner_sipbridge.dialer.message_notes import note_message
 from tuner_sipbridge.dialer.outcome import outcome_of
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.signalling_notes import is_closing
-from tuner_sipbridge.dialer.sockets import Sockets
+from tuner_sipbridge.dialer.sockets import SocketsAt
 from tuner_sipbridge.dialer.ways import Way
 from tuner_sipbridge.errors import NetworkError, SipBridgeError
 from tuner_sipbridge.net import clock
@@ -76,7 +76,7 @@ async def follow(
     terms: LegTerms,
     routed: bool,
     reach: Callable[[str], Awaitable[tuple[Uri, list[Way]]]],
-    sockets: Sockets,
+    sockets: SocketsAt,
 ) -> None:
     """Call whom the agent transfers `call` to, with its media at the same port; the call is told what came of it.
 

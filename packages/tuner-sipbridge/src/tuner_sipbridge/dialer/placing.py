@@ -13,8 +13,8 @@ from tuner_sipbridge.dialer.leg_terms import LegTerms
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.provided import addressed, dialable
 from tuner_sipbridge.dialer.registering import DEFAULT_USER, Registrations
-from tuner_sipbridge.dialer.sockets import Sockets
-from tuner_sipbridge.dialer.ways import Way, Ways
+from tuner_sipbridge.dialer.sockets import SocketsAt
+from tuner_sipbridge.dialer.ways import Way, WaysTo
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.providers import Provider, provider_of
 from tuner_sipbridge.sip.routing import Transport
@@ -59,8 +59,8 @@ class Placing:
         transfers: what becomes of a REFER.
     """
 
-    ways: Ways
-    sockets: Sockets
+    ways: WaysTo
+    sockets: SocketsAt
     registrations: Registrations | None
     provider: Provider | None
     transport: Transport
@@ -83,10 +83,10 @@ class Placing:
 
         async def footing(way: Way) -> Footing:
             driver = await self.sockets.at(way.local)
-            return Footing(way.local, driver, await engine.open(host=driver.local[0]))
+            return Footing(way.local, driver, await engine.open(host=driver.host_towards(way.hop)))
 
         def machine_for(way: Way, stands: Footing, ring_timeout_s: float) -> OutboundCall:
-            local = stands.driver.shown(stands.driver.local[0], way.hop.transport)
+            local = stands.driver.shown(stands.driver.host_towards(way.hop), way.hop.transport)
             return terms.machine(
                 uri,
                 way,
@@ -131,5 +131,5 @@ class Placing:
         if self.registrations is not None:
             return await self.registrations.standing(uri, wanted.terms.credentials, wanted.trace)
         driver = await self.sockets.at(way.local)
-        host, port = driver.shown(driver.local[0], way.hop.transport)
+        host, port = driver.shown(driver.host_towards(way.hop), way.hop.transport)
         return Uri(scheme="sip", user=self.from_user or DEFAULT_USER, host=host, port=port)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from tuner_sipbridge.net.driver import SipDriver
+
+
+class SocketsAt(Protocol):
+    """Gives the driver at a local address: see `Sockets`."""
+
+    async def at(self, host: str) -> SipDriver: ...  # noqa: D102
 
 
 class Sockets:

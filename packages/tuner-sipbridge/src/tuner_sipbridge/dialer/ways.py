@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from tuner_sipbridge.errors import NetworkError
 from tuner_sipbridge.net.locator import Locator
@@ -32,6 +33,14 @@ class Way:
 
     def __str__(self) -> str:
         return f"{self.hop}" if self.trunk is None else f"{self.hop} (trunk {self.trunk.host})"
+
+
+class WaysTo(Protocol):
+    """Knows the ways to URIs, and is told which fail and which work: see `Ways`."""
+
+    async def towards(self, uri: Uri) -> list[Way]: ...  # noqa: D102
+    def note_failure(self, way: Way, why: str, *, for_s: float = DEFAULT_PENALTY_S) -> None: ...  # noqa: D102
+    def note_success(self, way: Way) -> None: ...  # noqa: D102
 
 
 class Ways:

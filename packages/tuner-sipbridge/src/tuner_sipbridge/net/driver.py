@@ -21,6 +21,7 @@ from tuner_sipbridge.net.locator import Locator
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP, Transports
+from tuner_sipbridge.net.udp import local_address_towards
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, note_source, way_back
 from tuner_sipbridge.sip.targets import Penalties
@@ -46,6 +47,8 @@ class CallMachine(Protocol[_Told_co]):
     def unheard(self, branch: str, method: str, why: str, *, now: float) -> None: ...  # noqa: D102
     def handle_timer(self, *, now: float) -> None: ...  # noqa: D102
     def next_deadline(self) -> float | None: ...  # noqa: D102
+    @property
+    def refused_requests(self) -> int: ...  # noqa: D102
     def outgoing(self) -> list[tuple[Message, Hop]]: ...  # noqa: D102
     def events(self) -> Sequence[_Told_co]: ...  # noqa: D102
 
@@ -167,6 +170,7 @@ class SipDriver:
         locator: Locator | None = None,
         next_target_after_s: float = NEXT_TARGET_AFTER_S,
         refusal: Reply | None = None,
+        keeps: Callable[[str], bool] = lambda call_id: False,
     ) -> None:
         """Prepare.
 
@@ -178,17 +182,20 @@ class SipDriver:
             locator: finds the targets of requests that go to names (RFC 3263); one of its own when None.
             next_target_after_s: seconds without any response after which the next target of a name is tried.
             refusal: the answer to calls that come in when nobody takes requests; 405 when None.
+            keeps: whether the connection that requests of a Call-ID went over is kept though no machine runs for it:
+                a registration stands that came over it.
         """
         self._on_stray_request = on_stray_request or self._refuse_stray
-        self._public, self._refusal = public_address, refusal
+        self._public, self._refusal, self._keeps = public_address, refusal, keeps
         self._locator, self._patience_s = locator or Locator(), next_target_after_s
         self._without_tcp = Penalties[Address]()
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[str, Leg[Any]] = {}
+        self._refused_before = 0
         self._transports = Transports(
             receive=self._on_message,
             unreachable=self._on_unreachable,
-            is_live=self._legs.__contains__,
+            is_live=self._is_live,
             tls=tls,
             limits=limits,
         )
@@ -222,6 +229,19 @@ class SipDriver:
         """
         return self._public.of((host, self._transports.port_for(transport)))
 
+    def host_towards(self, hop: Hop) -> str:
+        """The local address that a far end reaches; sockets that are bound to all interfaces have one for each.
+
+        Raises:
+            NetworkError: there is no route to it.
+        """
+        host = self.local[0]
+        return local_address_towards(hop.flow or hop.address) if host in {"0.0.0.0", "::"} else host
+
+    def has_flow(self, hop: Hop) -> bool:
+        """Whether the connection that a hop names stands; over UDP there is none to lose."""
+        return not hop.is_stream or self._transports.has_flow(hop)
+
     @property
     def malformed(self) -> int:
         """What came in place of a SIP message and is none."""
@@ -231,6 +251,11 @@ class SipDriver:
     def refused_connections(self) -> int:
         """Connections that were closed at once, because too many stood."""
         return self._transports.refused_connections
+
+    @property
+    def refused_requests(self) -> int:
+        """Requests within calls that got 503, because the far end had too many in hand."""
+        return self._refused_before + sum(leg.machine.refused_requests for leg in self._legs.values())
 
     @property
     def calls(self) -> int:
@@ -252,6 +277,7 @@ class SipDriver:
         leg.abandon()
         if self._legs.get(leg.machine.sip_call_id) is leg:
             del self._legs[leg.machine.sip_call_id]
+            self._refused_before += leg.machine.refused_requests
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address."""
@@ -271,7 +297,7 @@ class SipDriver:
 
     def must_locate(self, hop: Hop) -> bool:
         """Whether a hop is a name that no connection stands to."""
-        return hop.sought is not None and not self._transports.stands(hop)
+        return hop.sought is not None and not self._transports.has_flow(hop)
 
     def no_tcp_at(self, hop: Hop) -> str:
         """Why a message goes over UDP after all, since its target took no TCP a moment ago; else empty."""
@@ -296,6 +322,9 @@ class SipDriver:
         """Call `give_up` with why, when a target had its time to respond."""
         why = f"no response came in {self._patience_s:g} s"
         asyncio.get_running_loop().call_later(self._patience_s, give_up, why)
+
+    def _is_live(self, call_id: str) -> bool:
+        return call_id in self._legs or self._keeps(call_id)
 
     def _on_message(self, message: Message, source: Hop) -> None:
         leg = self._legs.get(message.call_id)

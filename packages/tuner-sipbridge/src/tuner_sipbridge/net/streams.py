@@ -126,9 +126,10 @@ class StreamEndpoint(ConnectionUser):
         self._servers.clear()
         self.ports.clear()
 
-    def stands(self, hop: Hop) -> bool:
-        """Whether there is a connection for a hop."""
-        return self._standing(hop) is not None
+    def has_flow(self, transport: Transport, far: Address) -> bool:
+        """Whether a connection to this far address stands."""
+        known = self._by_far.get((transport, *far))
+        return known is not None and known.ended is None
 
     def close(self) -> None:
         """Close all connections in order, and accept no more."""

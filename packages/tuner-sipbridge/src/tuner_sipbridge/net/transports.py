@@ -129,18 +129,18 @@ class Transports:
             "through"
         )
 
-    def stands(self, hop: Hop) -> bool:
-        """Whether a connection to a hop stands that the far end opened, so that its name need not be located."""
-        return hop.flow is not None and self._streams.stands(hop)
-
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address; failures come to `unreachable`, later."""
-        if is_address(hop.host) or self.stands(hop):
+        if is_address(hop.host) or self.has_flow(hop):
             self._send_to(message, hop, hop)
             return
         task = asyncio.get_running_loop().create_task(self._resolve_and_send(message, hop))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
+
+    def has_flow(self, hop: Hop) -> bool:
+        """Whether the connection that a hop names stands, so that its host need not be looked up."""
+        return hop.flow is not None and self._streams.has_flow(hop.transport, hop.flow)
 
     def close(self) -> None:
         """Free the ports and end the connections."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tuner_sipbridge.sip.headers import Headers, NameAddr, Via
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.routing import hop_uri, is_loose
+from tuner_sipbridge.sip.routing import is_loose
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -63,7 +63,12 @@ class Dialog:
     @property
     def hop(self) -> Uri:
         """The URI that says where requests within the dialog are sent."""
-        return hop_uri(*self._path())
+        return self.routes[0].uri if self.routes else self.target
+
+    @property
+    def strict_router(self) -> Uri | None:
+        """The first of the route set when it knows no loose routing: requests go there, whatever Route says."""
+        return None if not self.routes or is_loose(self.routes[0]) else self.routes[0].uri
 
     @property
     def local_tag(self) -> str:

@@ -53,7 +53,7 @@ class Malformed:
     """Octets that should have been a message, and why they are none.
 
     Attributes:
-        octets: the whole message where its end was known, else its headers.
+        octets: the whole message where its end was known, else its headers, as far as they may go.
         fault: what is wrong; its `status` is what a request is answered with.
     """
 
@@ -108,8 +108,9 @@ class StreamFramer:
                     frames.append(frame)
             except RemoteProtocolError as error:
                 self.broken = str(error)
-                if self._head_octets:
-                    frames.append(Malformed(bytes(self._waiting[: self._head_octets]), error))
+                known = self._head_octets or (self._limits.head_octets if error.status == TOO_LARGE else 0)
+                if known:
+                    frames.append(Malformed(bytes(self._waiting[:known]), error))
                 self._waiting.clear()
         return frames
 

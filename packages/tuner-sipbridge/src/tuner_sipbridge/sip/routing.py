@@ -60,7 +60,8 @@ class Hop:
         host: name or address, IPv6 without brackets.
         port: 1 to 65535.
         flow: over TCP and TLS, the far address of the connection to use as long as it stands; `host` and `port`
-            are connected to when it is gone (RFC 3261 §18.2.2, RFC 5923).
+            are connected to when it is gone (RFC 3261 §18.2.2, RFC 5923). Over UDP only the address itself: it is
+            the one that a NAT shows, and stands for every Contact behind it.
         name: whom the far end's certificate must name, `host` when None: an address that was looked up for a
             name must still prove that name (RFC 5922 §4).
         sought: what `host` is to be located by when it is a name; None when it is an address, or need not be.
@@ -94,14 +95,17 @@ def is_loose(route: NameAddr) -> bool:
     return route.uri.param("lr") is not None
 
 
-def next_hop(request: Request) -> Hop:
+def next_hop(request: Request, towards: Uri | None = None) -> Hop:
     """Where a request of ours is sent (RFC 3261 §8.1.2), over the transport that its topmost Via names.
 
-    The topmost Route when it is a loose router, the Request-URI otherwise: a strict router's URI stands
-    there.
+    Args:
+        request: with its routes.
+        towards: the strict router that its route set begins with. Its URI is the Request-URI, and the routes behind
+            it do not tell: the first of them may be a loose router. None sends to the topmost Route when that is a
+            loose router, and to the Request-URI otherwise.
     """
     transport = transport_in_via(request.via.transport)
-    uri = hop_uri(request.uri, request.routes)
+    uri = towards or hop_uri(request.uri, request.routes)
     host, port = address_of(uri, tls=transport == "tls")
     return Hop(transport, host, port, sought=None if is_address(host) else _sought(uri, transport))
 

@@ -20,6 +20,7 @@ from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
 from tuner_sipbridge.sip.targets import DEFAULT_PENALTY_S, penalty_of
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
 from tuner_sipbridge.sip.transaction import PeerSilent, ResponseReceived
+from tuner_sipbridge.sip.uri import Uri
 
 Key: TypeAlias = tuple[str, ...]
 Client: TypeAlias = InviteClient | NonInviteClient
@@ -97,8 +98,10 @@ class TransactionLayer:
         self._clients: dict[Key, _Sent] = {}
         self._servers: dict[Key, tuple[Server, Hop]] = {}
         self._flows: dict[Hop, Hop] = {}
+        self._flow: Hop | None = None
         self._only_udp: set[Hop] = set()
         self._seeking: dict[Key, tuple[Hop, LayerEvent]] = {}
+        self._seeking_alone: dict[Key, Hop] = {}
         self._alone: dict[Hop, tuple[Request, Hop | None]] = {}
         self._outgoing: list[tuple[Message, Hop]] = []
         self._events: list[LayerEvent] = []
@@ -110,22 +113,34 @@ class TransactionLayer:
         """True when no transaction is left."""
         return not self._clients and not self._servers and not self._seeking
 
-    def send(self, request: Request, *, now: float, to: Hop | None = None) -> None:
-        """Send a request in a transaction of its own; `to` overrides the next hop.
+    def send(
+        self, request: Request, *, now: float, to: Hop | None = None, towards: Uri | None = None
+    ) -> None:
+        """Send a request in a transaction of its own.
 
-        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1). One to a
-        name is given out with what the name is to be located by: see `located`.
+        One that is too long for UDP goes over TCP, and its Via is changed to say so (RFC 3261 §18.1.1). An INVITE
+        that goes over a flow keeps the dialogs that come of it there. A request to a name is given out with what the
+        name is to be located by: see `located`.
+
+        Args:
+            request: what to send.
+            now: Unix time in seconds.
+            to: overrides the next hop.
+            towards: the strict router that its route set begins with, as for `next_hop`.
         """
         invite = self._clients.get(_client_key(request, "INVITE")) if request.method == "CANCEL" else None
         if invite is not None:
             # A CANCEL goes exactly where its INVITE went (RFC 3261 §9.1).
             self._begin(request, invite.hop, now)
-        else:
-            self._send_to(to or next_hop(request), request, now)
+            return
+        hop = to or next_hop(request, towards)
+        if request.method == "INVITE" and request.to.tag is None:
+            self._flow = None if hop.flow is None else Hop(hop.transport, *hop.flow)
+        self._send_to(hop, request, now)
 
-    def send_alone(self, request: Request) -> None:
-        """Send a request outside any transaction: the ACK to a 2xx."""
-        self._send_alone_to(next_hop(request), request)
+    def send_alone(self, request: Request, *, towards: Uri | None = None) -> None:
+        """Send a request outside any transaction: the ACK to a 2xx; `towards` as for `send`."""
+        self._send_alone_to(next_hop(request, towards), request)
 
     def located(self, request: Request, target: Hop | None, *, now: float) -> None:
         """The name that a request was given out for leads to `target`; it goes there, and its Via says by what.
@@ -149,9 +164,11 @@ class TransactionLayer:
             if target is None or name.sought is None:
                 return
             del self._clients[key]
-        elif request.method == "ACK" and target is not None:
-            set_transport(request, target.transport)
-            self._send_alone_to(target, request, next_hop(request))
+        elif key in self._seeking_alone:
+            name = self._seeking_alone.pop(key)
+            if target is not None:
+                set_transport(request, target.transport)
+                self._send_alone_to(target, request, name)
             return
         else:
             return
@@ -248,7 +265,7 @@ class TransactionLayer:
 
     def _send_to(self, hop: Hop, request: Request, now: float, *, name: Hop | None = None) -> None:
         over = self._over(hop, request)
-        self._begin(request, self._on_its_flow(over), now, may_shrink=over.for_length, name=name)
+        self._begin(request, self._on_its_flow(request, over), now, may_shrink=over.for_length, name=name)
 
     def _over(self, hop: Hop, request: Request) -> Hop:
         """The hop, over TCP when the request is too long for UDP."""
@@ -258,8 +275,10 @@ class TransactionLayer:
         return replace(hop, transport="tcp", for_length=True)
 
     def _send_alone_to(self, hop: Hop, request: Request, name: Hop | None = None) -> None:
-        over = self._on_its_flow(self._over(hop, request))
-        if over.is_stream and over.sought is None:
+        over = self._on_its_flow(request, self._over(hop, request))
+        if over.sought is not None:
+            self._seeking_alone[_client_key(request)] = over
+        elif over.is_stream:
             self._alone[over] = request, name
         self._outgoing.append((request, over))
 
@@ -268,7 +287,8 @@ class TransactionLayer:
         if hop.for_length:
             self._send_alone_to(self._without_tcp(hop, request), request, name)
         elif name is not None and name.sought is not None:
-            self._outgoing.append((request, onwards(name, hop, why)))
+            onward = self._seeking_alone[_client_key(request)] = onwards(name, hop, why)
+            self._outgoing.append((request, onward))
 
     def _without_tcp(self, hop: Hop, request: Request) -> Hop:
         """A far end without TCP: the request goes over UDP whatever its length (RFC 3261 §18.1.1)."""
@@ -319,8 +339,15 @@ class TransactionLayer:
             self._flows[sent_by(request, source.transport)] = source
         note_source(request, source)
 
-    def _on_its_flow(self, hop: Hop) -> Hop:
-        """The hop, with the connection that its owner opened to us: it may be the only way there (RFC 5923)."""
+    def _on_its_flow(self, request: Request, hop: Hop) -> Hop:
+        """The hop, with the connection that its owner opened to us: it may be the only way there (RFC 5923).
+
+        What a call that went over a flow says in its dialogs goes there too, whatever the Contact (RFC 5626 §5.3):
+        over UDP to the address that a NAT shows, over a stream by the connection, as long as it stands.
+        """
+        flow = self._flow
+        if request.to.tag is not None and flow is not None and flow.transport == hop.transport:
+            return replace(hop, flow=flow.address) if hop.is_stream else flow
         flow = self._flows.get(hop)
         return hop if flow is None else replace(hop, flow=flow.address)
 
