@@ -51,6 +51,11 @@ class Provisionals:
         """True when a reliable response with a session description was acknowledged."""
 
     @property
+    def reliable(self) -> bool:
+        """Whether responses with a session description go out reliably: only those may bring an offer (§5)."""
+        return self._spoken
+
+    @property
     def holds_the_answer(self) -> bool:
         """True while a reliable response with a session description waits: a 2xx must wait too (§3)."""
         waiting = [one for one in (self._unacknowledged, *self._queue) if one is not None]

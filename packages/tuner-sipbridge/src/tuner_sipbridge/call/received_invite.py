@@ -69,6 +69,7 @@ class ReceivedInvite:
         self._timer = SessionTimer(ground.terms)
         self._dialog = Dialog.of_answerer(invite, tag)
         self._progress: Provisionals | None = None
+        self._early_status = 183
         self._acceptance: Callable[[float], None] | None = None
         self._challenged_until: float | None = None
         self._events: list[CallEvent] = []
@@ -121,6 +122,11 @@ class ReceivedInvite:
     ) -> None:
         """Send a provisional response with our SDP, once."""
         if self.stage is Stage.UNDECIDED and self.usage is None and self._progress is not None:
+            if self.offer is None and not self._progress.reliable:
+                # An offer of ours goes into the first reliable message: here the 200 (RFC 3261 §13.2.1).
+                self._progress.send(status, now=now, headers=self._headers())
+                return
+            self._early_status = status
             body = self._describe(address, port, codecs, srtp, now)
             if body is not None:
                 self._progress.send(status, now=now, headers=self._headers(), body=body)
@@ -139,7 +145,8 @@ class ReceivedInvite:
         body: bytes | None = b""
         if self.usage is None:
             body = self._describe(address, port, codecs, srtp, now)
-        elif not self._progress.session_acknowledged:
+        elif self.usage.session.pending or not self._progress.session_acknowledged:
+            # A PRACK without the answer that it owes leaves our offer to the 200 and its ACK.
             body = self.usage.session.told
         if body is None or self.usage is None:
             return
@@ -211,8 +218,11 @@ class ReceivedInvite:
             return
         try:
             body = self._answer_of_prack(prack)
-        except NegotiationError:
+        except NegotiationError as problem:
             self._reply(replies.Reply(488), prack, now)
+            if self.usage is not None and self.usage.session.pending:
+                self._decide(replies.Reply(488), now)
+                self._events.append(NegotiationFailed(str(problem)))
             return
         kind = SDP if body else None
         response = response_to(prack, 200, headers=[("Server", PRODUCT)], body=body, content_type=kind)
@@ -227,7 +237,7 @@ class ReceivedInvite:
         if session is None or not prack.body:
             return b""
         if session.pending:
-            session.take_answer(prack.body)
+            self._events.append(EarlyMedia(self._early_status, session.take_answer(prack.body)))
             return b""
         body, negotiated = session.answer(prack.body)
         self._events.append(Renegotiated(negotiated))
