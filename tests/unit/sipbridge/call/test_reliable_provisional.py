@@ -137,7 +137,9 @@ class TestCaller:
 
     def test_an_offer_in_it_that_we_cannot_take_is_declined_and_the_call_given_up(self, dial: Dial):
         bench = dial(late_offer=True)
-        offer = b"v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4 RTP/AVP 18\r\n"
+        offer = (
+            b"v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4 RTP/AVP 18\r\n"
+        )
         rings(bench, 1, body=offer)
         prack, cancel = bench.requests[-2:]
         assert (prack.method, cancel.method) == ("PRACK", "CANCEL")

@@ -6,23 +6,24 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
+from tuner_sipbridge.dialer.drivers import Drivers
 from tuner_sipbridge.dialer.failover import Failover
-from tuner_sipbridge.dialer.followed_transfer import follow
+from tuner_sipbridge.dialer.followed_transfer import Follower
 from tuner_sipbridge.dialer.leg_terms import LegTerms
 from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
-from tuner_sipbridge.dialer.provided import addressed, dialable
+from tuner_sipbridge.dialer.provided import addressed, dialable, extensions_for
 from tuner_sipbridge.dialer.registering import (
     DEFAULT_USER,
     TAKES_NO_CALLS,
@@ -39,7 +40,7 @@ from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.resolver import Resolver, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
-from tuner_sipbridge.net.udp import Address, local_address_towards
+from tuner_sipbridge.net.udp import Address
 from tuner_sipbridge.providers import Provider, provider_of
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import check_codecs
@@ -91,6 +92,7 @@ class Dialer:
         late_offer: bool = False,
         provider: Provider | None = None,
         transfers: Literal["follow", "decline"] = "decline",
+        extensions: Extensions | None = None,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -125,6 +127,8 @@ class Dialer:
                 names none, SRTP where it demands that, and its headers go on the INVITE.
             transfers: what a caller does that the agent transfers (REFER): `follow` calls the new party, with Replaces
                 where the agent names a call, and plays the rest of the scenario to it; `decline` reports 603.
+            extensions: session timer (RFC 4028) and reliable provisional responses (RFC 3262); what the provider
+                wants, else the defaults of `Extensions`, when not given.
 
         Raises:
             LocalProtocolError: a codec is not known, or the registrar's URI is none.
@@ -132,27 +136,38 @@ class Dialer:
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
         self._codecs, self._late_offer = tuple(codecs), late_offer
-        self._provider, self._transfers = provider, transfers
+        self._provider = provider
         self._credentials = Credentials(username, password or "") if username is not None else None
-        self._host, self._port, self._from_user = host, port, from_user
+        self._extensions = extensions_for(extensions, provider)
+        self._from_user = from_user
         self._resolver = Resolver(name_server=read_name_server(name_server) if name_server else None)
         self._transport: Transport = transport
         self._ways = Ways(self._resolver, transport=transport, local_host=host, trunks=trunks)
         self._routed, self._patience_s = bool(trunks), next_target_after
+        self._follower = (
+            Follower(self._ways, self._reach, routed=self._routed, patience_s=next_target_after)
+            if transfers == "follow"
+            else None
+        )
         self._tls = tls or TlsSettings()
-        self._public = PublicAddress.parse(public_address)
+        self._drivers = Drivers(
+            self._resolver,
+            host=host,
+            port=port,
+            tls=self._tls,
+            public_address=PublicAddress.parse(public_address),
+            refusal=None if register is False else TAKES_NO_CALLS,
+        )
         self._engine, self._speech, self._timers = engine, speech, timers
         self._at_once = at_once
         self._own_engine: PyMediaEngine | None = None
-        self._drivers: dict[str, SipDriver] = {}
-        self._driver_lock = asyncio.Lock()
         self._ids = RandomIds()
         self._registrations = (
             None
             if register is False
             else Registrations(
                 self._ways,
-                self._driver_towards,
+                self._drivers.towards,
                 registrar=read_registrar(register) if isinstance(register, str) else None,
                 user=from_user,
                 expires_s=register_for,
@@ -187,9 +202,7 @@ class Dialer:
             if self._registrations is not None:
                 await self._registrations.close()
         finally:
-            for driver in self._drivers.values():
-                driver.close()
-            self._drivers.clear()
+            self._drivers.close()
             if self._own_engine is not None:
                 await self._own_engine.aclose()
                 self._own_engine = self._engine = None
@@ -342,6 +355,7 @@ class Dialer:
             srtp=srtp,
             codecs=self._codecs,
             late_offer=self._late_offer,
+            extensions=self._extensions,
         )
         stream = await self._engine.open(host=driver.local[0])
         offer = terms.offer(local[0], stream.local[1], ways[0])
@@ -351,16 +365,13 @@ class Dialer:
                 uri, way, local=local, offer=offer, sip_call_id=call_id, ring_timeout_s=ring_timeout_s
             )
 
-        onwards = partial(
-            follow, first=uri, terms=terms, media=stream.local, routed=self._routed, reach=self._reach
-        )
         call = PlacedCall(
             target=target,
             correlation_id=terms.correlation_id,
             stream=stream,
             trace=trace,
             provider=self._provider or provider_of(uri),
-            follow=onwards if self._transfers == "follow" else None,
+            follow=self._follower.of(uri, terms, stream.local) if self._follower is not None else None,
         )
         failover = Failover(self._ways, ways, machine_for, ring_timeout_s=ring_timeout)
         try:
@@ -380,18 +391,4 @@ class Dialer:
     async def _reach(self, target: str) -> tuple[Uri, list[Way], SipDriver]:
         uri = addressed(dialable(target, routed=self._routed), self._provider, self._transport)
         ways = await self._ways.towards(uri)
-        return uri, ways, await self._driver_towards(ways[0].hop.address)
-
-    async def _driver_towards(self, remote: Address) -> SipDriver:
-        host = self._host or local_address_towards(remote)
-        async with self._driver_lock:
-            if host not in self._drivers:
-                driver = SipDriver(
-                    tls=self._tls,
-                    resolve=self._resolver.address,
-                    public_address=self._public,
-                    refusal=None if self._registrations is None else TAKES_NO_CALLS,
-                )
-                await driver.open(host=host, port=self._port)
-                self._drivers[host] = driver
-            return self._drivers[host]
+        return uri, ways, await self._drivers.towards(ways[0].hop.address)

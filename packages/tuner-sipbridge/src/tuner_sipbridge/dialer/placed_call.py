@@ -12,8 +12,9 @@ from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
+from tuner_sipbridge.dialer.attempts import Attempts
 from tuner_sipbridge.dialer.call_speech import CallSpeech
-from tuner_sipbridge.dialer.failover import Failover, why_elsewhere
+from tuner_sipbridge.dialer.failover import Failover
 from tuner_sipbridge.dialer.message_notes import FormerLeg, note_message
 from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
 from tuner_sipbridge.dialer.signalling_notes import is_closing, note
@@ -72,9 +73,7 @@ class PlacedCall(CallSpeech):
         self.media: media.MediaResult | None = None
         """Recording and statistics, once the call is closed."""
         self._leg: Leg[signalling.CallEvent] | None = None
-        self._driver: SipDriver | None = None
-        self._failover: Failover | None = None
-        self._patience_s = 0.0
+        self._attempts: Attempts | None = None
         self._machine: OutboundCall | InboundCall | None = None
         self._closing: signalling.CallEvent | None = None
         self._media_error: MediaError | None = None
@@ -98,9 +97,10 @@ class PlacedCall(CallSpeech):
         Raises:
             LocalProtocolError: the call cannot be made as asked; nothing was sent.
         """
-        machine = failover.first()
-        self._failover, self._driver, self._patience_s = failover, driver, patience_s
-        self.sip_call_id = machine.sip_call_id
+        self._attempts = attempts = Attempts(
+            failover, driver, self, self.trace, patience_s=patience_s, on_leg=self._lead
+        )
+        self.sip_call_id = attempts.machine.sip_call_id
         now = clock.now()
         self.trace.note(
             "call.dialled",
@@ -112,25 +112,10 @@ class PlacedCall(CallSpeech):
             agent=agent,
         )
         self._spawn(self._watch_media())
-        failover.begin(now=now)
-        self._run(machine)
+        attempts.start(now=now)
 
-    def _run(self, machine: OutboundCall) -> None:
-        """Let the driver run the machine of the way in use."""
-        assert self._driver is not None
-        assert self._failover is not None
-        self._machine = machine
-        self._leg = leg = self._driver.add(machine, self)
-        if self._failover.has_another:
-            asyncio.get_running_loop().call_later(self._patience_s, self._lose_patience, leg, machine)
-        leg.act(lambda now: machine.start(now=now))
-
-    def _lose_patience(self, leg: Leg[signalling.CallEvent], machine: OutboundCall) -> None:
-        failover = self._failover
-        if failover is None or leg is not self._leg or failover.heard or self._over.is_set():
-            return
-        why = f"no response came in {self._patience_s:g} s"
-        leg.act(lambda now: machine.unreachable(failover.way.hop, why, now=now))
+    def _lead(self, leg: Leg[signalling.CallEvent], machine: OutboundCall) -> None:
+        self._leg, self._machine = leg, machine
 
     async def answered(self) -> None:
         """Wait until the far end picks up and media runs.
@@ -205,8 +190,8 @@ class PlacedCall(CallSpeech):
     def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Note a message of the leg; what is secret in it is removed."""
         note_message(self.trace, message, peer, sent=sent, now=now)
-        if not sent and self._failover is not None:
-            self._failover.note(message, now=now)
+        if not sent and self._attempts is not None:
+            self._attempts.note(message, now=now)
         if isinstance(message, Response) and message.cseq.method == "BYE" and message.status >= 200:
             self._goodbye.set()
 
@@ -217,9 +202,10 @@ class PlacedCall(CallSpeech):
                 # Who transfers may hang up before the new party answers (RFC 5589 §6.1).
                 self._left = event
                 return
-            if self._goes_elsewhere(event, now):
-                return
-            event = event if self._failover is None else self._failover.told(event)
+            if self._attempts is not None:
+                if self._attempts.goes_on(event, now=now):
+                    return
+                event = self._attempts.told(event)
         note(self.trace, event, at=now)
         match event:
             case (
@@ -315,7 +301,7 @@ class PlacedCall(CallSpeech):
         self.report_transfer(200, now=now)
         self.trace.note("call.transferred", at=now, target=target, sip_call_id=machine.sip_call_id)
         former, former_machine = self._leg, self._machine
-        self._leg, self._machine, self._failover = leg, machine, None
+        self._leg, self._machine, self._attempts = leg, machine, None
         self._moving, self._new_leg, left, self._left = False, None, self._left, None
         leg.observer = self
         if former is not None and former_machine is not None and left is None:
@@ -327,23 +313,6 @@ class PlacedCall(CallSpeech):
             timer = asyncio.get_running_loop().call_later(LEAVING_S, leave)
             self._leaving.append((timer, leave))
         self._spawn(self._start_media(answered.negotiated))
-
-    def _goes_elsewhere(self, event: signalling.CallEvent, now: float) -> bool:
-        """Try the next way when `event` says that the one in use failed."""
-        failover, former = self._failover, self._leg
-        if failover is None or former is None:
-            return False
-        machine = failover.next(event, now=now)
-        if failover.failed and why_elsewhere(event) is not None:
-            way, why = failover.failed[-1]
-            onwards = str(failover.way) if machine is not None else ""
-            self.trace.note("call.target_failed", at=now, target=str(way), why=why, next=onwards)
-        if machine is None:
-            return False
-        # After the event it is giving right now, the former leg has nothing more to say.
-        asyncio.get_running_loop().call_soon(former.abandon)
-        self._run(machine)
-        return True
 
     def _close_with(self, event: signalling.CallEvent) -> None:
         self._closing = event
