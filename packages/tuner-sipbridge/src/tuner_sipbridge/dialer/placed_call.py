@@ -154,6 +154,10 @@ class PlacedCall(CallSpeech):
         """End the hold."""
         self._act(lambda machine, now: machine.resume(now=now))
 
+    def refresh(self) -> None:
+        """Refresh the session."""
+        self._act(lambda machine, now: machine.refresh(now=now))
+
     def _act(self, step: Callable[[OutboundCall | InboundCall, float], None]) -> None:
         leg, machine = self._leg, self._machine
         if leg is not None and machine is not None and not self._over.is_set():
