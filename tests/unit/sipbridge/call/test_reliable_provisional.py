@@ -259,6 +259,32 @@ class TestAnswerer:
         assert prack(bench, response) == 481
         bench.assert_at_rest()
 
+    def test_a_200_may_pass_ringing_whose_prack_is_still_taken(self, receive: Receive, invite: Invite):
+        # RFC 3262 §3: only a session description holds the 2xx back.
+        bench = receive(invite("Require: 100rel"))
+        bench.call.ring(now=0.0)
+        bench.collect()
+        ringing = bench.responses[-1]
+        accept(bench)
+        assert bench.responses[-1].status == 200
+        assert prack(bench, ringing) == 200
+        assert prack(bench, ringing, number=3) == 481
+        bench.wait(1.0)
+        assert bench.names.count("180") == 1
+        bench.ask("ACK", number=1)
+        assert isinstance(bench.happened[-1], Answered)
+
+    def test_who_rings_long_says_so_again_in_a_new_response(self, receive: Receive, invite: Invite):
+        bench = receive(invite("Require: 100rel"))
+        bench.call.ring(now=0.0)
+        bench.collect()
+        first = bench.responses[-1]
+        prack(bench, first)
+        bench.wait(150.0)
+        again = bench.responses[-1]
+        assert again.status == 180
+        assert int(again.headers.get("RSeq")) == int(first.headers.get("RSeq")) + 1
+
     def test_one_at_a_time_in_order(self, receive: Receive, invite: Invite):
         bench = receive(invite("Require: 100rel"))
         bench.call.ring(now=0.0)

@@ -29,6 +29,7 @@ from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.crypto import Srtp
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
+from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.uri import Uri
@@ -72,12 +73,18 @@ class ReceivedInvite:
         self._early_status = 183
         self._acceptance: Callable[[float], None] | None = None
         self._challenged_until: float | None = None
+        self._expires_at: float | None = None
         self._events: list[CallEvent] = []
 
     @property
     def waiting(self) -> bool:
         """True while the user has to decide, or a caller that was challenged may come with credentials."""
         return self.stage is Stage.UNDECIDED or self._challenged_until is not None
+
+    @property
+    def awaits_prack(self) -> bool:
+        """True while a PRACK may come, also behind a 2xx."""
+        return self._progress is not None and self._progress.awaits_prack
 
     def events(self) -> list[CallEvent]:
         """What happened; drained."""
@@ -108,6 +115,8 @@ class ReceivedInvite:
             first_number=1 + int(ids.share() * (2**31 - 2)),
             now=now,
         )
+        if lifetime := decimal(invite.headers.get("Expires") or "", below=2**32):
+            self._expires_at = now + lifetime
         self._events.append(Incoming(_who(invite.from_.uri), _who(invite.uri), self.offer))
         if (parties := parties_of(invite)) != NOBODY:
             self._events.append(PartiesNamed(parties))
@@ -151,7 +160,7 @@ class ReceivedInvite:
         if body is None or self.usage is None:
             return
         self.stage = Stage.DECIDED
-        self._progress.settle()
+        self._progress.settle(accepted=True)
         self.usage.confirm(self.request)
         session_timer = self.usage.timer.answer(self.request, now=now)
         response = response_to(
@@ -199,13 +208,20 @@ class ReceivedInvite:
         """Send 100, repeat a reliable response, or refuse the call of a caller that sends no PRACK (RFC 3262 §3)."""
         if self._challenged_until is not None and now >= self._challenged_until:
             self._challenged_until = None
+        if self._expires_at is not None and now >= self._expires_at:
+            # The caller said how long the INVITE holds (RFC 3261 §13.3.1).
+            self._expires_at = None
+            self._cancel(now, "the INVITE expired before the answer")
         if self._progress is not None and self._progress.handle_timer(now=now):
             why = "Server Time-out: no PRACK to a reliable provisional response"
             self.reject(504, now=now, reason=why, headers=())
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        return self._progress.next_deadline() if self._progress is not None else self._challenged_until
+        progress = self._progress.next_deadline() if self._progress is not None else None
+        expiry = self._expires_at if self.stage is Stage.UNDECIDED else None
+        deadlines = (progress, expiry, self._challenged_until)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def _take_prack(self, prack: Request, now: float) -> None:
         """Acknowledge; an answer or a further offer may come along (RFC 3262 §5)."""
