@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tuner_sipbridge.call.challenge import Challenged, Challenger
+from tuner_sipbridge.call.challenge import Challenger
 from tuner_sipbridge.call.events import (
     CLOSING_EVENTS,
     Answered,
@@ -24,14 +24,14 @@ from tuner_sipbridge.call.extensions import Extensions, Reliability, Side
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.outbound import OutboundCall
-from tuner_sipbridge.call.replies import Reply
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sdp.negotiation import Negotiated, make_offer
-from tuner_sipbridge.sip.message import Request, Response
+from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.routing import Hop, Transport
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.testing.network import Conditions, CountedIds, Fate, Machine, Node, VirtualNetwork
 
+from .challenging_gate import ChallengingGate
 from .third_party import Manner, ThirdParty
 
 GOOD = Credentials("probe", "s3cret")
@@ -60,35 +60,14 @@ TERMS = st.builds(
 CALLERS = st.sampled_from([True, False])
 
 
-class ChallengingGate:
-    """A proxy that asks for credentials in every request that may be challenged (RFC 3261 §22.3)."""
-
-    def __init__(self) -> None:
-        self._challenger = Challenger(GOOD, realm="gate")
-        self._ids = CountedIds("gate")
-        self._answers: dict[tuple[str | None, str], Response | None] = {}
-
-    def __call__(self, request: Request) -> list[Response] | None:
-        if request.method == "CANCEL":
-            return None
-        method = "INVITE" if request.method == "ACK" else request.method
-        key = (request.via.branch, method)
-        if request.method == "ACK":
-            return [] if self._answers.get(key) else None
-        if key not in self._answers:
-            verdict = self._challenger.judge(request, nonce=self._ids.cnonce())
-            asked = Reply(verdict.status, (verdict.header,)) if isinstance(verdict, Challenged) else None
-            self._answers[key] = asked.to(request, tag="gate") if asked else None
-        answer = self._answers[key]
-        return None if answer is None else [answer]
-
-
 class Calls(RuleBasedStateMachine):
     """One call from a caller to an agent, who may send it on to a second agent."""
 
     @initialize(
         loss=st.sampled_from([0.0, 0.0, 0.1, 0.2, 0.3]),
-        begun=st.sampled_from(["answered", "answered", "answered", "early media", "dialled"]),
+        begun=st.sampled_from(
+            ["answered", "answered", "transferring", "consulting", "early media", "dialled"]
+        ),
         duplication=SHARES,
         reordering=SHARES,
         seed=st.integers(0, 2**16),
@@ -116,7 +95,7 @@ class Calls(RuleBasedStateMachine):
         follows: bool,
     ) -> None:
         self.network = VirtualNetwork(Conditions(loss, duplication, reordering), seed=seed)
-        self.network.gate = ChallengingGate() if asked[0] else None
+        self.network.gate = ChallengingGate(GOOD) if asked[0] else None
         self.asks, self.agent_terms, self.transport = asked[1], terms[1], transport
         self.both_know_timers = all(each.session_interval_s for each in terms)
         self.cut, self.follows = False, follows
@@ -150,9 +129,14 @@ class Calls(RuleBasedStateMachine):
             self.network.run(for_s=2.0)
         if begun == "early media" and self.undecided:
             self.send_early_media()
-        elif begun == "answered" and self.undecided:
+        elif begun != "dialled" and self.undecided:
             self.accept()
             self.network.run(for_s=2.0)
+        if begun in ("consulting", "transferring") and self.open and self.answered:
+            self.consult(by_caller=late_offer)
+            self.network.run(for_s=1.0)
+            if begun == "transferring":
+                self.transfer(by_caller=late_offer, reported=True, attended=follows)
 
     def _taker(self, number: int):
         def take(invite: Request, now: float, source: Hop) -> Machine:
@@ -372,7 +356,8 @@ class Calls(RuleBasedStateMachine):
         """No packet was lost: both name who hung up, which both may have done at once."""
         caller = self.happened[id(self.call)]
         agents = [events for call, events in self._ends() if call is not self.call and events]
-        stood = [events for events in agents if any(isinstance(event, Answered) for event in events)]
+        # An agent that hangs up before the answer to its late offer has stood for its caller alone.
+        stood = [events for events in agents if any(isinstance(event, Answered | Ended) for event in events)]
         assert len(stood) <= 1, self._story()
         if any(isinstance(event, Answered) for event in caller):
             assert len(stood) == 1, self._story()
