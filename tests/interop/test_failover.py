@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,13 +10,18 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from tuner_sipbridge.agents.line import Line
+from tuner_sipbridge.answered_line import AnsweredLine
 from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.call.events import Answered, CallEvent
 from tuner_sipbridge.call.load import Load
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.dialer.run import CallRun
+from tuner_sipbridge.sip.message import Message
+from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.uri import Uri
 
 Serve = Callable[..., Awaitable[tuple[str, int]]]
 QUICK = Timers(t1=0.05, t2=0.2, t4=0.2)
@@ -78,6 +84,46 @@ async def test_a_silent_target_is_passed_by_and_remembered(name_server: Serve, d
     assert why == "no response came in 0.3 s"
     assert second.outcome.kind == "success"
     assert failures(second) == []
+
+
+class Operator:
+    """A reception that answers, and transfers the caller at once."""
+
+    def __init__(self, target: str) -> None:
+        self._target = Uri.parse(target)
+        self._answered = asyncio.Event()
+
+    async def __call__(self, line: AnsweredLine, answerer: Answerer) -> None:
+        leg, machine = line.hand_over(self), line.machine
+        media = await answerer.open_media(line)
+        port = media.stream.local[1]
+        leg.act(lambda now: machine.accept(now=now, address=media.address, port=port))
+        await self._answered.wait()
+        leg.act(lambda now: machine.transfer(self._target, now=now))
+        await line.ended()
+        await media.stream.close()
+
+    def on_event(self, event: CallEvent, *, now: float) -> None:
+        if isinstance(event, Answered):
+            self._answered.set()
+
+    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
+        pass
+
+
+async def test_a_transfer_passes_a_silent_target_by(name_server: Serve, dead_port: int):
+    operator = Operator("sip:desk@far.example;transport=udp")
+    long = Scenario.model_validate(
+        {"name": "long", "persona": {"voice": "tone"}, "steps": [{"pause_s": 1.2}]}
+    )
+    async with Answerer(wait, port=0) as desk, Answerer(reception=operator, port=0) as agent:
+        server = await name_server(*zone(dead_port, desk.local[1]))
+        async with dialer_at(server, transfers="follow") as dialer:
+            run = await dialer.run(agent.uri, long)
+        assert desk.calls_served == 1
+    assert run.outcome.kind == "success", run.outcome.detail
+    assert failures(run) == [(f"udp 127.0.0.1:{dead_port}", f"udp 127.0.0.1:{desk.local[1]}")]
+    assert run.trace.first("call.transferred") is not None
 
 
 async def test_a_refused_connection_goes_on_at_once(name_server: Serve, dead_port: int):

@@ -137,6 +137,35 @@ def assert_early_media(run: CallRun, call: CallResult, out: Path) -> None:
     assert 0.55 < answered.at - dialled.at < 2.5
 
 
+async def test_a_human_lets_the_agent_transfer_it(tmp_path: Path):
+    out = tmp_path / "out"
+    async with (
+        Answerer(echo, port=0) as desk,
+        answering(tmp_path, f"transfers: follow\n{RULES}", calls=1, out=out) as side,
+        Dialer() as agent,
+    ):
+        async with agent.dial(side.uri("human")) as call:
+            assert await call.transfer(desk.uri) == 200
+        result = await side.result()
+        assert desk.calls_served == 1
+    [taken] = result.calls
+    assert taken.passed, taken.detail
+    assert taken.trace is not None
+    trace = Trace.read(out / taken.trace)
+    [moved] = trace.of("call.transferred")
+    assert moved.fields["target"] == desk.uri
+    # The scenario went on with the desk, and the human hung up at its end.
+    assert any(event.at > moved.at for event in trace.of("agent.speech_started"))
+    assert [event.fields["by"] for event in trace.of("call.ended")] == ["caller"]
+
+
+async def test_a_human_declines_transfers_where_the_plan_says_nothing(tmp_path: Path):
+    async with answering(tmp_path, RULES, calls=1) as side, Dialer() as agent:
+        async with agent.dial(side.uri("human")) as call:
+            assert await call.transfer("sip:desk@127.0.0.1:9") == 603
+        await side.result()
+
+
 async def test_refusals_are_as_planned_and_pass(tmp_path: Path):
     async with answering(tmp_path, RULES, calls=5) as side, Dialer() as agent:
         busy, away, rejected, never, nobody = await asyncio.gather(

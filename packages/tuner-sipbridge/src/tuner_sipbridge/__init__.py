@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuner_sipbridge.answerer import Answerer
     from tuner_sipbridge.batch import BatchResult, run_batch
+    from tuner_sipbridge.call.extensions import Extensions
     from tuner_sipbridge.caller.plan import BatchPlan
     from tuner_sipbridge.caller.scenario import Scenario
     from tuner_sipbridge.dialer.answered_call import AnsweredCall
@@ -46,6 +47,7 @@ __all__ = [
     "CallTimedOut",
     "CallUnreachable",
     "Dialer",
+    "Extensions",
     "FileError",
     "LinkDesk",
     "LinkResult",
@@ -65,6 +67,7 @@ __all__ = [
 _HOMES = {
     "answerer": ("Answerer",),
     "batch": ("BatchResult", "run_batch"),
+    "call.extensions": ("Extensions",),
     "caller.plan": ("BatchPlan",),
     "caller.scenario": ("Scenario",),
     "dialer.answered_call": ("AnsweredCall",),

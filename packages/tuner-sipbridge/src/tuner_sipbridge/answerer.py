@@ -14,7 +14,7 @@ from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.call.bindings import Binding
 from tuner_sipbridge.call.challenge import Challenger
-from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
+from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS, Extensions
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.load import Gate, Load
@@ -76,6 +76,7 @@ class Answerer:
         allow: AllowList | None = None,
         registrations: Terms | None = None,
         on_registration: Callable[[Registered | Removed], None] = lambda change: None,
+        extensions: Extensions = DEFAULT_EXTENSIONS,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -103,6 +104,7 @@ class Answerer:
             allow: whose requests are heard; others get 403. None is everybody.
             registrations: accept REGISTER on these terms, with the credentials where there are any; see `contacts`.
             on_registration: told when a contact is bound or takes itself away.
+            extensions: session timer (RFC 4028) and reliable provisional responses (RFC 3262).
 
         Raises:
             LocalProtocolError: a codec is not known, or there is neither agent nor reception, or both.
@@ -128,7 +130,7 @@ class Answerer:
         self._gate = Gate(load, allow)
         challenger = partial(self._new_challenger, 401)
         self._registrar = None if registrations is None else Registrar(registrations, challenger=challenger)
-        self._on_registration = on_registration
+        self._on_registration, self._extensions = on_registration, extensions
         self._serving: set[asyncio.Task[None]] = set()
         self.calls_served = 0
 
@@ -233,7 +235,7 @@ class Answerer:
             self._driver.reply(request, answer.to(request, tag=self._ids.tag()), source)
             for change in self._registrar.events():
                 self._on_registration(change)
-        elif reply := replies.stray_reply(request, DEFAULT_EXTENSIONS.supported):
+        elif reply := replies.stray_reply(request, self._extensions.supported):
             self._driver.reply(request, reply.to(request, tag=self._ids.tag()), source)
 
     def _take(self, invite: Request, source: Hop) -> None:
@@ -247,6 +249,7 @@ class Answerer:
             source=source,
             challenger=self._new_challenger(407),
             timers=self._timers,
+            extensions=self._extensions,
         )
         line = AnsweredLine(machine, source=source, host=host, on_incoming=self._on_incoming)
         line.run_on(self._driver, now=now)

@@ -64,6 +64,37 @@ class TestBeforeTheAnswer:
         assert address == ("198.51.100.7", 5060)
         assert (response.via.received, response.via.rport) == ("198.51.100.7", 5060)
 
+    def test_who_rings_long_says_so_every_minute(self, receive: Receive):
+        # Else a proxy gives the call up after three (RFC 3261 §13.3.1.1).
+        bench = receive()
+        bench.call.ring(now=0.0)
+        bench.wait(200.0)
+        assert bench.names.count("180") == 4
+        bench.call.reject(486, now=bench.now)
+        bench.collect()
+        bench.ask("ACK", number=1)
+        bench.assert_at_rest()
+        assert bench.names.count("180") == 4
+
+    def test_an_invite_that_expires_gets_487(self, receive: Receive, invite: Invite):
+        bench = receive(invite("Expires: 30"))
+        bench.call.ring(now=0.0)
+        bench.collect()
+        bench.wait(29.9)
+        assert bench.names[-1] == "180"
+        bench.wait(0.2)
+        assert bench.names[-1] == "487"
+        assert isinstance(bench.happened[-1], Cancelled)
+        assert "expired" in bench.happened[-1].why
+        bench.assert_at_rest()
+
+    def test_an_invite_that_was_answered_expires_no_more(self, receive: Receive, invite: Invite):
+        bench = receive(invite("Expires: 30"))
+        accept(bench)
+        bench.ask("ACK", number=1)
+        bench.wait(60.0)
+        assert isinstance(bench.happened[-1], Answered)
+
     def test_rejecting(self, receive: Receive):
         bench = receive()
         bench.call.reject(486, now=0.1, reason="Talking", headers=[("Retry-After", "5")])

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tuner_sipbridge.call.events import Answered, Cancelled, EarlyMedia, Rejected, Renegotiated, Ringing
+from tuner_sipbridge.call.events import (
+    Answered,
+    Cancelled,
+    EarlyMedia,
+    NegotiationFailed,
+    Rejected,
+    Renegotiated,
+    Ringing,
+)
 from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.client_transaction import cancel_of
@@ -101,6 +109,56 @@ class TestCaller:
         assert bench.responses[-1].status == 200
         bench.answer(body=b"")
         assert bench.happened[-1].negotiated.remote == ("198.51.100.7", 50010)
+
+    def test_an_offer_in_it_is_answered_in_the_prack(self, dial: Dial, their_sdp: Sdp):
+        bench = dial(late_offer=True)
+        rings(bench, 1, body=their_sdp(50008))
+        prack = bench.requests[-1]
+        assert (prack.method, prack.content_type) == ("PRACK", "application/sdp")
+        assert SessionDescription.parse(prack.body).media[0].port == 40000
+        assert [type(event) for event in bench.happened] == [Ringing, EarlyMedia]
+        bench.reply(200, to=prack)
+        rings(bench, 2, body=their_sdp(50008))
+        assert bench.requests[-1].body == b""
+        # The 2xx has no more to say; one that repeats the offer is not answered twice.
+        bench.answer(body=their_sdp(50008))
+        ack = bench.requests[-1]
+        assert (ack.method, ack.body) == ("ACK", b"")
+        assert isinstance(bench.happened[-1], Answered)
+        assert bench.happened[-1].negotiated == bench.happened[1].negotiated
+
+    def test_an_offer_in_an_unreliable_one_waits_for_the_2xx(self, dial: Dial, their_sdp: Sdp):
+        bench = dial(late_offer=True)
+        bench.reply(183, CONTACT, body=their_sdp(50008))
+        assert bench.happened == [Ringing(183)]
+        bench.answer(body=their_sdp(50009))
+        assert bench.requests[-1].body != b""
+        assert bench.happened[-1].negotiated.remote[1] == 50009
+
+    def test_an_offer_in_it_that_we_cannot_take_is_declined_and_the_call_given_up(self, dial: Dial):
+        bench = dial(late_offer=True)
+        offer = (
+            b"v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4 RTP/AVP 18\r\n"
+        )
+        rings(bench, 1, body=offer)
+        prack, cancel = bench.requests[-2:]
+        assert (prack.method, cancel.method) == ("PRACK", "CANCEL")
+        assert b"m=audio 0" in prack.body
+        assert isinstance(bench.happened[-1], NegotiationFailed)
+        bench.answer(body=b"")
+        assert [request.method for request in bench.requests[-2:]] == ["ACK", "BYE"]
+        assert bench.requests[-2].body == b""
+
+    def test_each_fork_gets_its_answer(self, dial: Dial, their_sdp: Sdp):
+        bench = dial(late_offer=True)
+        rings(bench, 5, body=their_sdp(50008))
+        rings(bench, 900, tag="fork", body=their_sdp(50010))
+        assert all(request.body for request in bench.requests if request.method == "PRACK")
+        bench.answer(tag="fork", body=b"")
+        assert bench.happened[-1].negotiated.remote[1] == 50010
+        bench.answer(body=b"")
+        assert [request.method for request in bench.requests[-2:]] == ["ACK", "BYE"]
+        assert bench.requests[-2].body == b""
 
     def test_a_challenged_prack_is_sent_again(self, dial: Dial):
         from tuner_sipbridge.call.ids import Credentials
@@ -201,6 +259,32 @@ class TestAnswerer:
         assert prack(bench, response) == 481
         bench.assert_at_rest()
 
+    def test_a_200_may_pass_ringing_whose_prack_is_still_taken(self, receive: Receive, invite: Invite):
+        # RFC 3262 §3: only a session description holds the 2xx back.
+        bench = receive(invite("Require: 100rel"))
+        bench.call.ring(now=0.0)
+        bench.collect()
+        ringing = bench.responses[-1]
+        accept(bench)
+        assert bench.responses[-1].status == 200
+        assert prack(bench, ringing) == 200
+        assert prack(bench, ringing, number=3) == 481
+        bench.wait(1.0)
+        assert bench.names.count("180") == 1
+        bench.ask("ACK", number=1)
+        assert isinstance(bench.happened[-1], Answered)
+
+    def test_who_rings_long_says_so_again_in_a_new_response(self, receive: Receive, invite: Invite):
+        bench = receive(invite("Require: 100rel"))
+        bench.call.ring(now=0.0)
+        bench.collect()
+        first = bench.responses[-1]
+        prack(bench, first)
+        bench.wait(150.0)
+        again = bench.responses[-1]
+        assert again.status == 180
+        assert int(again.headers.get("RSeq")) == int(first.headers.get("RSeq")) + 1
+
     def test_one_at_a_time_in_order(self, receive: Receive, invite: Invite):
         bench = receive(invite("Require: 100rel"))
         bench.call.ring(now=0.0)
@@ -235,9 +319,41 @@ class TestAnswerer:
         response = begin_media(bench)
         assert response.body
         assert prack(bench, response, body=their_sdp(port=50020)) == 200
+        assert isinstance(bench.happened[-1], EarlyMedia)
         accept(bench)
+        assert bench.responses[-1].body == b""
         assert isinstance(bench.happened[-1], Answered)
         assert bench.happened[-1].negotiated.remote[1] == 50020
+
+    def test_a_late_offer_that_the_prack_does_not_answer_is_made_again(
+        self, receive: Receive, invite: Invite, their_sdp: Sdp
+    ):
+        bench = receive(invite("Supported: 100rel", body=b""))
+        response = begin_media(bench)
+        assert prack(bench, response) == 200
+        accept(bench)
+        assert bench.responses[-1].body == response.body
+        bench.ask("ACK", number=1, body=their_sdp(port=50020))
+        assert isinstance(bench.happened[-1], Answered)
+
+    def test_a_late_offer_that_is_answered_in_vain_ends_the_call(self, receive: Receive, invite: Invite):
+        bench = receive(invite("Supported: 100rel", body=b""))
+        response = begin_media(bench)
+        assert prack(bench, response, body=b"nonsense") == 488
+        assert [one.status for one in bench.responses if one.cseq.method == "INVITE"] == [183, 488]
+        assert isinstance(bench.happened[-1], NegotiationFailed)
+        bench.ask("ACK", number=1)
+        bench.assert_at_rest()
+
+    def test_a_late_offer_to_a_caller_without_it_waits_for_the_200(
+        self, receive: Receive, invite: Invite, their_sdp: Sdp
+    ):
+        bench = receive(invite(body=b""))
+        assert begin_media(bench).body == b""
+        accept(bench)
+        assert bench.responses[-1].body != b""
+        bench.ask("ACK", number=1, body=their_sdp(port=50020))
+        assert isinstance(bench.happened[-1], Answered)
 
     def test_a_further_offer_in_the_prack_is_answered(self, receive: Receive, invite: Invite, their_sdp: Sdp):
         bench = receive(invite("Supported: 100rel"))

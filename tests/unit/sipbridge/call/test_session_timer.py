@@ -44,6 +44,50 @@ class TestCaller:
         assert bench.names == ["INVITE", "ACK"]
         assert bench.call.session_interval_s is None
 
+    def test_of_a_far_end_without_it_runs_where_we_are_to_refresh(self, dial: Dial, their_sdp: Sdp):
+        # As if the 2xx had the interval of the request, with refresher=uac (RFC 4028 §7.2).
+        bench = dial(extensions=Extensions(session_interval_s=100, refresher="us"))
+        bench.answer(("Allow", "INVITE, ACK, BYE"))
+        assert bench.call.session_interval_s == 100
+        for moment in (50.0, 100.0):
+            bench.wait(moment - bench.now)
+            refresh = bench.requests[-1]
+            assert (refresh.method, expires(refresh)) == ("INVITE", "100;refresher=uac")
+            bench.reply(200, to=refresh, body=their_sdp())
+        bench.wait(50.0)
+        bench.reply(481, to=bench.requests[-1])
+        assert isinstance(bench.happened[-1], Ended)
+
+    def test_of_a_far_end_without_it_keeps_what_a_422_on_the_way_asked_for(self, dial: Dial):
+        bench = dial(extensions=Extensions(session_interval_s=100, refresher="us"))
+        bench.reply(422, ("Min-SE", "300"))
+        bench.answer()
+        assert bench.call.session_interval_s == 300
+
+    def test_two_ends_that_each_raise_it_settle(self, dial: Dial):
+        bench = dial(extensions=Extensions(session_interval_s=90))
+        for least in ("120", "400"):
+            bench.reply(422, ("Min-SE", least))
+            assert (expires(bench.invite), bench.invite.headers.get("Min-SE")) == (least, least)
+        bench.answer(("Session-Expires", "400;refresher=uac"), ("Allow", "UPDATE"))
+        bench.wait(200.0)
+        bench.reply(422, ("Min-SE", "500"), to=bench.requests[-1])
+        again = bench.requests[-1]
+        assert (again.method, expires(again)) == ("UPDATE", "500;refresher=uac")
+        bench.reply(200, ("Session-Expires", "500;refresher=uac"), to=again)
+        assert bench.call.session_interval_s == 500
+
+    def test_a_refresh_refused_with_422_for_ever_is_not_sent_for_ever(self, dial: Dial):
+        bench = dial(extensions=Extensions(session_interval_s=100))
+        bench.answer(("Session-Expires", "100;refresher=uac"), ("Allow", "UPDATE"))
+        bench.wait(50.0)
+        while isinstance(bench.happened[-1], Answered):
+            if bench.requests[-1].method == "UPDATE":
+                bench.reply(422, ("Min-SE", "90"), to=bench.requests[-1])
+            bench.wait(0.5)
+        assert isinstance(bench.happened[-1], Ended)
+        assert bench.names.count("UPDATE") < 10
+
     def test_says_who_is_to_refresh(self, dial: Dial):
         assert expires(dial(extensions=Extensions(refresher="us")).invite) == "1800;refresher=uac"
         assert expires(dial(extensions=Extensions(refresher="peer")).invite) == "1800;refresher=uas"
@@ -173,6 +217,25 @@ class TestAnswerer:
         assert expires(bench.responses[-1]) == "300;refresher=uas"
         assert "Require" not in bench.responses[-1].headers
 
+    def test_asks_for_one_where_the_caller_did_not(self, receive: Receive, invite: Invite):
+        bench = self.answered(receive, invite, "Supported: timer")
+        assert expires(bench.responses[-1]) == "1800;refresher=uac"
+        assert bench.responses[-1].headers.get("Require") == "timer"
+
+    def test_of_a_caller_without_it_runs_where_we_are_to_refresh(self, receive: Receive, invite: Invite):
+        # The caller is told, and nothing is required of it (RFC 4028 §9, table 2).
+        terms = Extensions(session_interval_s=100, refresher="us")
+        bench = self.answered(receive, invite, extensions=terms)
+        assert expires(bench.responses[-1]) == "100;refresher=uas"
+        assert "Require" not in bench.responses[-1].headers
+        bench.wait(50.0)
+        assert (bench.requests[-1].method, expires(bench.requests[-1])) == ("INVITE", "100;refresher=uac")
+
+    def test_of_a_caller_without_it_runs_none(self, receive: Receive, invite: Invite):
+        bench = self.answered(receive, invite)
+        assert expires(bench.responses[-1]) is None
+        assert bench.call.session_interval_s is None
+
     def test_refuses_an_interval_that_is_too_short(self, receive: Receive, invite: Invite):
         terms = Extensions(least_session_interval_s=300)
         bench = receive(invite("k: timer", "x: 120"), extensions=terms)
@@ -189,6 +252,18 @@ class TestAnswerer:
         bench.assert_at_rest()
 
 
-def test_an_interval_below_90_s_is_refused():
-    with pytest.raises(LocalProtocolError, match="90 s"):
-        Extensions(session_interval_s=60)
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"session_interval_s": 60}, "interval is 60 s: give 90 s"),
+        ({"session_interval_s": 200, "least_session_interval_s": 300}, "interval is 200 s: give 300 s"),
+        ({"least_session_interval_s": 10}, "least session interval is 10 s: give 90 s"),
+        ({"session_interval_s": 2**31}, "2147483648 s"),
+        ({"session_interval_s": None, "refresher": "us"}, "without a session timer"),
+        ({"refresher": "uac"}, "one of us, peer"),
+        ({"reliable": "maybe"}, "one of no, supported, required"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused(given: dict[str, Any], problem: str):
+    with pytest.raises(LocalProtocolError, match=problem):
+        Extensions(**given)

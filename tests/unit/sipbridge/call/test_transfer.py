@@ -41,6 +41,16 @@ def report(bench: Any, line: str, *, state: str = "active;expires=60", event: st
 
 
 class TestAsked:
+    @pytest.mark.parametrize("status", [481, 489, 404])
+    def test_a_report_that_nobody_takes_is_the_last(self, standing: Any, status: int):
+        standing.ask("REFER", "Refer-To: <sip:third@x.example>")
+        standing.reply(status, to=standing.requests[-1])
+        standing.call.report_transfer(200, now=1.0)
+        standing.collect()
+        assert standing.names.count("NOTIFY") == 1
+        standing.ask("REFER", "Refer-To: <sip:fourth@x.example>")
+        assert standing.responses[-1].status == 202
+
     def test_a_blind_transfer_is_accepted_told_and_reported(self, standing: Any):
         standing.ask("REFER", "Refer-To: <sip:third@x.example>", "Referred-By: <sip:agent@far.example>")
         assert standing.responses[-1].status == 202

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
 from tuner_sipbridge.caller.answering_rules import IncomingCall
 from tuner_sipbridge.caller.schema import schemas
@@ -105,3 +106,26 @@ def test_the_schema_takes_and_refuses_what_the_model_does(directory: Path):
     jsonschema.validate(yaml.safe_load(PLAN.replace("voicemail: }", "voicemail: {}}")), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"rules": [{"called": 100, "busy": True}]}, schema)
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        ("{session_interval_s: 60}", "greater than or equal to 90"),
+        (
+            "{session_interval_s: 200, least_session_interval_s: 300}",
+            r"shorter than least_session_interval_s \(300 s\)",
+        ),
+        ("{session_interval_s: null, refresher: us}", "a refresher needs a session timer"),
+        ("{reliable: maybe}", "'no', 'supported' or 'required'"),
+    ],
+)
+def test_terms_of_extensions_that_cannot_be_are_refused(directory: Path, terms: str, problem: str):
+    with pytest.raises(FileError, match=rf"(?s)answering.yaml:2: extensions.*{problem}"):
+        load(directory, f"name: x\nextensions: {terms}\nrules: [{{busy: true}}]\n")
+
+
+def test_without_a_word_a_plan_speaks_what_everybody_does_and_declines_transfers(directory: Path):
+    settings = load(directory, "name: x\nrules: [{busy: true}]\n").settings
+    assert Extensions(**settings.extensions.model_dump()) == Extensions()
+    assert settings.transfers == "decline"

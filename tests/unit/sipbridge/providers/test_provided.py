@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tuner_sipbridge.dialer.provided import addressed, advised, own_headers, srtp_for
+from tuner_sipbridge.call.extensions import Extensions
+from tuner_sipbridge.dialer.provided import addressed, advised, extensions_for, own_headers, srtp_for
 from tuner_sipbridge.providers import find_provider
+from tuner_sipbridge.providers.model import SessionTimer
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -36,3 +38,12 @@ def test_srtp_is_offered_where_the_provider_demands_it_or_the_user_asks() -> Non
     assert srtp_for("off", exotel, "tcp") == "off"
     assert srtp_for("optional", exotel, "tls") == "optional"
     assert srtp_for("off", None, "tls") == "off"
+
+
+def test_the_session_timer_is_the_provider_s_unless_the_user_gives_one() -> None:
+    assert extensions_for(None, find_provider("livekit")).session_interval_s is None
+    timer = SessionTimer(600, "us", "https://edge.example/timers")
+    described = replace(find_provider("telnyx"), session_timer=timer, reliable="no")
+    assert extensions_for(None, described) == Extensions(600, refresher="us", reliable="no")
+    assert extensions_for(Extensions(900), described) == Extensions(900)
+    assert extensions_for(None, None) == extensions_for(None, find_provider("vapi")) == Extensions()

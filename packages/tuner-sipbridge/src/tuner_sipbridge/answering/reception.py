@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from tuner_sipbridge.answered_line import AnsweredLine, Serve
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.answering.results import Progress, Results
+from tuner_sipbridge.answering.transfers import Transfers
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan, AnsweringRule
 from tuner_sipbridge.caller.answering_rules import IncomingCall, NoAnswer, Reject, Rule
 from tuner_sipbridge.caller.scenario import Scenario
@@ -43,6 +44,7 @@ class Reception:
         speech: Mapping[int, Mapping[int, Utterance]],
         agents: Mapping[str, Serve],
         calls: int | None = None,
+        transfers: Transfers | None = None,
     ) -> None:
         """Prepare.
 
@@ -52,9 +54,11 @@ class Reception:
             speech: what simulated humans say, as `render_plan` gives it.
             agents: those that rules host, by name.
             calls: how many calls are taken; later ones get 503. None: any number.
+            transfers: calls whom agents transfer simulated humans to; without them transfers are declined.
         """
         self._plan, self._results, self._speech, self._agents = plan, results, speech, agents
         self._most, self._taken, self._over = calls, 0, 0
+        self._transfers = transfers
         self._standing: set[PickedUpCall | AnsweredLine] = set()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Completes when so many calls are over, or with the error that leaves no sense in more of them."""
@@ -125,7 +129,8 @@ class Reception:
         except MediaError:
             line.reject(503)
             raise
-        call = PickedUpCall(line, offered)
+        follow = self._transfers.of(line, offered) if self._transfers is not None else None
+        call = PickedUpCall(line, offered, follow=follow)
         self._standing.add(call)
         try:
             await self._lead(call, chosen, number)

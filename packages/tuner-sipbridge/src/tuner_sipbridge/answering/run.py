@@ -11,6 +11,7 @@ from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.answering.reception import Reception, render_plan
 from tuner_sipbridge.answering.registered import RegisteredCaller
 from tuner_sipbridge.answering.results import Results
+from tuner_sipbridge.answering.transfers import Transfers
 from tuner_sipbridge.call.registrar import Registered, Removed, Terms
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
 from tuner_sipbridge.net import clock
@@ -30,6 +31,7 @@ async def answer_by_plan(
     calls: int | None = None,
     for_s: float | None = None,
     on_ready: Callable[[Answerer], None] = lambda answerer: None,
+    transfers: Transfers | None = None,
 ) -> RunResult:
     """Answer calls as a plan says. A call that fails is a result; only what concerns the whole run raises.
 
@@ -42,17 +44,22 @@ async def answer_by_plan(
         calls: end after so many calls.
         for_s: end after so many seconds.
         on_ready: told when calls can come.
+        transfers: for plans that follow transfers; closed at the end. Of our making when not given.
 
     Raises:
         SpeechError: a sentence cannot be rendered; no call was taken.
         NetworkError: the address cannot be bound, or the local Tuner is gone.
     """
     speech = await render_plan(plan)
-    reception = Reception(plan, results, speech=speech, agents=agents, calls=calls)
+    if transfers is None and plan.settings.transfers == "follow":
+        transfers = Transfers()
+    reception = Reception(plan, results, speech=speech, agents=agents, calls=calls, transfers=transfers)
     wanted = plan.settings.registrations
     terms = None if wanted is None else Terms(wanted.min_expires_s, wanted.max_expires_s)
     started_at = clock.now()
     async with AsyncExitStack() as stack:
+        if transfers is not None:
+            stack.callback(transfers.close)
 
         def ignore(change: Registered | Removed) -> None:
             """Registrations count only where contacts are called."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tuner_sipbridge.call.events import CallEvent, EarlyMedia, Ringing
+from tuner_sipbridge.call.events import NegotiationFailed as NoSession
 from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.offer_answer import OfferAnswer
+from tuner_sipbridge.call.requests import SDP
 from tuner_sipbridge.errors import NegotiationFailed, RemoteProtocolError
+from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Response
@@ -14,34 +17,54 @@ from tuner_sipbridge.sip.message import Response
 class EarlyDialogs:
     """The early dialogs of one INVITE by the far end's tag, with the first answer that each of them gave."""
 
-    def __init__(self, offer: SessionDescription, *, reliable: bool) -> None:
+    def __init__(self, offer: SessionDescription, *, reliable: bool, late_offer: bool = False) -> None:
         """Begin with none.
 
         Args:
             offer: what they answer.
             reliable: whether reliable provisional responses are acknowledged; no far end sends any unasked.
+            late_offer: the INVITE had no offer: the first reliable response of each dialog may bring the far end's
+                (RFC 3262 §5), else the 2xx does.
         """
         self._offer = offer
         self._reliable = reliable
+        self._late_offer = late_offer
         self._answers: dict[str, bytes] = {}
         self._numbers: dict[str, int] = {}
         self._last_status = 100
 
-    def answer_of(self, tag: str) -> bytes:
-        """The session description that a provisional response of this dialog carried, empty without one."""
-        return self._answers.get(tag, b"")
+    def settle(self, response: Response, session: OfferAnswer) -> tuple[bytes, Negotiated]:
+        """Settle the session of a 2xx: what the ACK is to carry, and what is agreed on.
+
+        Raises:
+            NegotiationFailed: there is no session description, it cannot be read, or it does not fit.
+        """
+        if not session.pending and session.agreed is not None:
+            return b"", session.agreed
+        if self._late_offer:
+            return session.answer(response.body)
+        return b"", session.take_answer(response.body or self._answers.get(response.to.tag or "", b""))
 
     def take(self, response: Response, usage: InviteUsage, *, now: float) -> list[CallEvent]:
-        """Take a provisional response above 100 of an early dialog: what is new in it."""
+        """Take a provisional response above 100 of an early dialog: what is new in it.
+
+        `NegotiationFailed` among it says that the far end's offer cannot be taken: the call is to be given up.
+        """
         events: list[CallEvent] = []
         number = _reliable_number(response) if self._reliable else None
-        if number is not None and not self._acknowledge(response, number, usage, now):
+        if number is not None and not self._is_next(response.to.tag or "", number):
             return events
         if response.status != self._last_status:
             self._last_status = response.status
             events.append(Ringing(response.status))
-        if response.body:
+        answer = b""
+        if response.body and not self._late_offer:
             events += self._take_answer(response, usage, final=number is not None)
+        elif response.body and number is not None and usage.session.agreed is None:
+            answer, event = self._answer_offer(response, usage.session)
+            events.append(event)
+        if number is not None:
+            self._acknowledge(response, number, usage, answer, now)
         return events
 
     def forget(self) -> None:
@@ -65,20 +88,37 @@ class EarlyDialogs:
         self._answers[tag] = response.body
         return [] if told else [EarlyMedia(response.status, negotiated)]
 
-    def _acknowledge(self, response: Response, number: int, usage: InviteUsage, now: float) -> bool:
-        """PRACK a reliable response that is the next of its dialog; False for repeats and those behind a gap.
+    def _answer_offer(self, response: Response, session: OfferAnswer) -> tuple[bytes, CallEvent]:
+        """Answer the offer of a reliable response: what the PRACK is to carry. One we cannot take is declined."""
+        try:
+            answer, negotiated = session.answer(response.body)
+        except NegotiationFailed as problem:
+            return session.decline(response.body), NoSession(str(problem))
+        return answer, EarlyMedia(response.status, negotiated)
+
+    def _is_next(self, tag: str, number: int) -> bool:
+        """Whether a reliable response is the next of its dialog; not so for repeats and those behind a gap.
 
         A repeat is not acknowledged again: the PRACK repeats itself until it is answered. What came too early
         comes once more (RFC 3262 §4).
         """
-        tag = response.to.tag or ""
         last = self._numbers.get(tag)
         if last is not None and number != last + 1:
             return False
         self._numbers[tag] = number
-        cseq = response.cseq
-        usage.requests.send("PRACK", now=now, headers=[("RAck", f"{number} {cseq.number} {cseq.method}")])
         return True
+
+    def _acknowledge(
+        self, response: Response, number: int, usage: InviteUsage, answer: bytes, now: float
+    ) -> None:
+        cseq = response.cseq
+        usage.requests.send(
+            "PRACK",
+            now=now,
+            headers=[("RAck", f"{number} {cseq.number} {cseq.method}")],
+            body=answer,
+            content_type=SDP if answer else None,
+        )
 
 
 def _reliable_number(response: Response) -> int | None:

@@ -175,7 +175,7 @@ class AuthenticationRefused:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Closing: the caller gave up before the answer. On the UAS side, a CANCEL came."""
+    """Closing: the caller gave up before the answer. On the UAS side, a CANCEL came, or the INVITE expired."""
 
     why: str = ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from tuner_sipbridge.errors import LocalProtocolError
 
@@ -13,6 +13,8 @@ Side: TypeAlias = Literal["us", "peer"]
 LEAST_SESSION_INTERVAL_S = 90
 """The shortest session interval there is (RFC 4028 §4)."""
 
+_TOO_LONG_S = 2**31
+
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
@@ -21,13 +23,14 @@ class Extensions:
     Attributes:
         session_interval_s: session interval to ask for (RFC 4028), None for calls without session timer.
         least_session_interval_s: shortest interval to agree to; shorter ones are refused with 422.
-        refresher: who is to refresh the session; None lets the answering side choose.
+        refresher: who is to refresh the session; None lets the answering side choose. With `us` the timer runs even
+            where the far end knows of none (RFC 4028 §7.2, §9).
         reliable: reliable provisional responses (RFC 3262): refused, spoken when the far end wants them, or
             required of it.
         refer: whether the far end may transfer us by REFER (RFC 3515); else REFER is refused with 603.
 
     Raises:
-        LocalProtocolError: an interval is shorter than 90 s.
+        LocalProtocolError: an interval is shorter than 90 s or its own minimum, or a word is not one of those above.
     """
 
     session_interval_s: int | None = 1800
@@ -37,11 +40,22 @@ class Extensions:
     refer: bool = True
 
     def __post_init__(self) -> None:
-        if self.least_session_interval_s < LEAST_SESSION_INTERVAL_S or (
-            self.session_interval_s is not None and self.session_interval_s < self.least_session_interval_s
-        ):
+        least, interval = self.least_session_interval_s, self.session_interval_s
+        if not LEAST_SESSION_INTERVAL_S <= least < _TOO_LONG_S:
             raise LocalProtocolError(
-                f"a session interval is at least {LEAST_SESSION_INTERVAL_S} s and its own minimum (RFC 4028 §4)"
+                f"the least session interval is {least} s: give {LEAST_SESSION_INTERVAL_S} s or more (RFC 4028 §5)"
+            )
+        if interval is not None and not least <= interval < _TOO_LONG_S:
+            raise LocalProtocolError(
+                f"the session interval is {interval} s: give {least} s, the least that is agreed to, or more, or none"
+                " (RFC 4028 §4)"
+            )
+        if interval is None and self.refresher is not None:
+            raise LocalProtocolError("a refresher without a session timer: give an interval, or no refresher")
+        if self.refresher not in (None, *get_args(Side)) or self.reliable not in get_args(Reliability):
+            raise LocalProtocolError(
+                f"a refresher is one of {', '.join(get_args(Side))}; reliable is one of"
+                f" {', '.join(get_args(Reliability))}"
             )
 
     @property

@@ -250,7 +250,7 @@ class InboundCall(InCall):
             self._reply(replies.NO_SUCH_CALL, request, now)
         elif request.method == "CANCEL" and received.stage is Stage.UNDECIDED:
             received.take_cancel(request, now=now)
-        elif received.stage is Stage.UNDECIDED:
+        elif received.stage is Stage.UNDECIDED or (request.method == "PRACK" and received.awaits_prack):
             received.take_early(request, now=now)
         elif received.usage is not None:
             received.usage.receive(request, now=now)

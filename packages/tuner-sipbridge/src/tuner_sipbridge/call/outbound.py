@@ -26,16 +26,14 @@ from tuner_sipbridge.call.offer_answer import OfferAnswer
 from tuner_sipbridge.call.parties import NOBODY, parties_of
 from tuner_sipbridge.call.refusal import refused_credentials, rejected, timed_out
 from tuner_sipbridge.call.requests import (
-    SDP,
     Reach,
     all_headers,
     check_identity,
-    credentials_in,
     first_invite,
 )
 from tuner_sipbridge.call.session_timer import SessionTimer
+from tuner_sipbridge.call.success_acks import SuccessAcks
 from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
-from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.headers import NameAddr
@@ -134,8 +132,8 @@ class OutboundCall(InCall):
             invite, self._layer, reach=reach, ids=ids, timers=timers, ring_timeout_s=ring_timeout_s, to=to
         )
         self._closed = False
-        self._early = EarlyDialogs(offer, reliable=extensions.reliable != "no")
-        self._acks: dict[str, Request] = {}
+        self._early = EarlyDialogs(offer, reliable=extensions.reliable != "no", late_offer=late_offer)
+        self._acks = SuccessAcks(self._ground)
         self._usages: dict[str, InviteUsage] = {}
         self._standing: InviteUsage | None = None
         self._parties = NOBODY
@@ -263,7 +261,12 @@ class OutboundCall(InCall):
         self._invitation.take_provisional(now=now)
         if response.status > 100 and not self._closed:
             self._name_parties(response)
-            self._events += self._early.take(response, self._usage_of(response), now=now)
+            for event in self._early.take(response, self._usage_of(response), now=now):
+                if isinstance(event, NegotiationFailed):
+                    self._close(event)
+                    self._invitation.give_up(now=now, why=_NO_SESSION)
+                else:
+                    self._events.append(event)
 
     def _take_refusal(self, response: Response, now: float) -> None:
         status, invitation = response.status, self._invitation
@@ -291,21 +294,20 @@ class OutboundCall(InCall):
     def _take_success(self, response: Response, now: float) -> None:
         """Acknowledge a 2xx each time it comes (§13.2.2.4); the first dialog stands, forks are hung up."""
         tag = response.to.tag or ""
-        usage = self._usage_of(response)
-        if tag in self._acks:
-            self._layer.send_alone(self._acks[tag], towards=usage.dialog.strict_router)
+        if self._acks.repeat(tag):
             return
+        usage = self._usage_of(response)
         usage.dialog.confirm(response)
         usage.confirm(response)
         surplus = self._closed or self._standing is not None
         body, negotiated, problem = b"", None, ""
         try:
-            body, negotiated = self._agree(usage.session, response)
+            body, negotiated = self._early.settle(response, usage.session)
         except NegotiationError as error:
             problem = str(error)
-        if (surplus or problem) and not self._invitation.request.body:
+        if (surplus and body) or (problem and not self._invitation.request.body):
             body = usage.session.decline(response.body)
-        self._acknowledge(usage, tag, body)
+        self._acks.send(self._invitation.request, usage.dialog, body=body)
         if surplus:
             usage.hang_up(now=now, why=_ELSEWHERE if self._standing is not None else None)
             return
@@ -317,14 +319,6 @@ class OutboundCall(InCall):
         self._standing = usage
         self._name_parties(response)
         self._events.append(Answered(negotiated, response.status))
-
-    def _agree(self, session: OfferAnswer, response: Response) -> tuple[bytes, Negotiated]:
-        """Settle the session of a 2xx: what the ACK is to carry, and what is agreed on."""
-        if not self._invitation.request.body:
-            return session.answer(response.body)
-        if not session.pending and session.agreed is not None:
-            return b"", session.agreed
-        return b"", session.take_answer(response.body or self._early.answer_of(response.to.tag or ""))
 
     def _usage_of(self, response: Response) -> InviteUsage:
         """The dialog of a response to our INVITE, made when the response is the first of it (§12.1.2)."""
@@ -343,18 +337,6 @@ class OutboundCall(InCall):
         """Another INVITE went out: the early dialogs of the one before came to nothing."""
         self._early.forget()
         self._usages = {tag: usage for tag, usage in self._usages.items() if usage.confirmed}
-
-    def _acknowledge(self, usage: InviteUsage, tag: str, body: bytes) -> None:
-        invite = self._invitation.request
-        ack = usage.dialog.request(
-            "ACK",
-            via=self._ground.reach.via(self._ground.ids.branch(), towards=usage.dialog.hop),
-            cseq=invite.cseq.number,
-            headers=[*credentials_in(invite), *([("Content-Type", SDP)] if body else [])],
-            body=body,
-        )
-        self._acks[tag] = ack
-        self._layer.send_alone(ack, towards=usage.dialog.strict_router)
 
     def _name_parties(self, message: Message) -> None:
         parties = parties_of(message)

@@ -16,6 +16,10 @@ from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
 TRYING_AFTER_S = 0.2
 """How long an INVITE may go unanswered before 100 is due (RFC 3261 §17.2.1)."""
+SAID_AGAIN_AFTER_S = 60.0
+"""Proxies give a call up that nothing is heard of for three minutes, and may lose a word (RFC 3261 §13.3.1.1)."""
+RELIABLY_SAID_AGAIN_AFTER_S = 150.0
+"""The same where no word is lost (RFC 3262 §3)."""
 
 
 class Provisionals:
@@ -47,8 +51,21 @@ class Provisionals:
         self._interval = timers.t1
         self._repeat_at: float | None = None
         self._give_up_at: float | None = None
+        self._said: tuple[int, Sequence[tuple[str, str]], bytes] | None = None
+        self._say_again_at: float | None = None
+        self._left_behind: Response | None = None
         self.session_acknowledged = False
         """True when a reliable response with a session description was acknowledged."""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether responses with a session description go out reliably: only those may bring an offer (§5)."""
+        return self._spoken
+
+    @property
+    def awaits_prack(self) -> bool:
+        """True when a 2xx was sent before the PRACK to a reliable response came: it is still taken (§3)."""
+        return self._left_behind is not None
 
     @property
     def holds_the_answer(self) -> bool:
@@ -60,9 +77,17 @@ class Provisionals:
         """Send a provisional response; reliably when the caller demands that, or it has a session description."""
         self._trying_at = None
         fields = list(headers)
+        self._said = (status, headers, body)
+        self._say_again_at = now + SAID_AGAIN_AFTER_S
         if not (self._spoken and (body or self._always)):
             self._layer.respond(self._response(status, fields, body), now=now)
             return
+        if self._always:
+            self._said = (status, headers, b"")
+            self._say_again_at = now + RELIABLY_SAID_AGAIN_AFTER_S
+        elif self._spoken:
+            # Its session description is known: what is said again says that it rings on.
+            self._said = (180, headers, b"")
         fields += [("Require", "100rel"), ("RSeq", str(self._number))]
         self._number += 1
         self._queue.append(self._response(status, fields, body))
@@ -70,7 +95,7 @@ class Provisionals:
 
     def take_prack(self, prack: Request, *, now: float) -> bool:
         """Take a PRACK; False when it acknowledges nothing that waits: it is then answered with 481 (§3)."""
-        waiting = self._unacknowledged
+        waiting = self._unacknowledged or self._left_behind
         words = (prack.headers.get("RAck") or "").split()
         if waiting is None or len(words) != 3:
             return False
@@ -80,13 +105,14 @@ class Provisionals:
         if (number, cseq, words[2]) != mine:
             return False
         self.session_acknowledged = self.session_acknowledged or bool(waiting.body)
-        self._unacknowledged = self._repeat_at = self._give_up_at = None
+        self._unacknowledged = self._left_behind = self._repeat_at = self._give_up_at = None
         self._next(now)
         return True
 
-    def settle(self) -> None:
-        """A final response was sent: nothing more is."""
-        self._trying_at = self._repeat_at = self._give_up_at = None
+    def settle(self, *, accepted: bool = False) -> None:
+        """A final response was sent: nothing more is. After a 2xx the PRACK that is missing is still taken (§3)."""
+        self._trying_at = self._repeat_at = self._give_up_at = self._say_again_at = None
+        self._left_behind = self._unacknowledged if accepted else None
         self._unacknowledged = None
         self._queue.clear()
 
@@ -97,6 +123,9 @@ class Provisionals:
             self._layer.respond(replies.Reply(100).to(self._invite), now=now)
         if self._give_up_at is not None and now >= self._give_up_at:
             return True
+        if self._said is not None and self._say_again_at is not None and now >= self._say_again_at:
+            status, headers, body = self._said
+            self.send(status, now=now, headers=headers, body=body)
         if self._unacknowledged is not None and self._repeat_at is not None and now >= self._repeat_at:
             # It doubles without a ceiling, unlike a final response (§3).
             self._interval *= 2
@@ -106,7 +135,7 @@ class Provisionals:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        deadlines = (self._trying_at, self._repeat_at, self._give_up_at)
+        deadlines = (self._trying_at, self._repeat_at, self._give_up_at, self._say_again_at)
         return min((at for at in deadlines if at is not None), default=None)
 
     def _next(self, now: float) -> None:

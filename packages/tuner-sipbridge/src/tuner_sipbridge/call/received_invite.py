@@ -29,6 +29,7 @@ from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.crypto import Srtp
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
+from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.uri import Uri
@@ -69,14 +70,21 @@ class ReceivedInvite:
         self._timer = SessionTimer(ground.terms)
         self._dialog = Dialog.of_answerer(invite, tag)
         self._progress: Provisionals | None = None
+        self._early_status = 183
         self._acceptance: Callable[[float], None] | None = None
         self._challenged_until: float | None = None
+        self._expires_at: float | None = None
         self._events: list[CallEvent] = []
 
     @property
     def waiting(self) -> bool:
         """True while the user has to decide, or a caller that was challenged may come with credentials."""
         return self.stage is Stage.UNDECIDED or self._challenged_until is not None
+
+    @property
+    def awaits_prack(self) -> bool:
+        """True while a PRACK may come, also behind a 2xx."""
+        return self._progress is not None and self._progress.awaits_prack
 
     def events(self) -> list[CallEvent]:
         """What happened; drained."""
@@ -107,6 +115,8 @@ class ReceivedInvite:
             first_number=1 + int(ids.share() * (2**31 - 2)),
             now=now,
         )
+        if lifetime := decimal(invite.headers.get("Expires") or "", below=2**32):
+            self._expires_at = now + lifetime
         self._events.append(Incoming(_who(invite.from_.uri), _who(invite.uri), self.offer))
         if (parties := parties_of(invite)) != NOBODY:
             self._events.append(PartiesNamed(parties))
@@ -121,6 +131,11 @@ class ReceivedInvite:
     ) -> None:
         """Send a provisional response with our SDP, once."""
         if self.stage is Stage.UNDECIDED and self.usage is None and self._progress is not None:
+            if self.offer is None and not self._progress.reliable:
+                # An offer of ours goes into the first reliable message: here the 200 (RFC 3261 §13.2.1).
+                self._progress.send(status, now=now, headers=self._headers())
+                return
+            self._early_status = status
             body = self._describe(address, port, codecs, srtp, now)
             if body is not None:
                 self._progress.send(status, now=now, headers=self._headers(), body=body)
@@ -139,12 +154,13 @@ class ReceivedInvite:
         body: bytes | None = b""
         if self.usage is None:
             body = self._describe(address, port, codecs, srtp, now)
-        elif not self._progress.session_acknowledged:
+        elif self.usage.session.pending or not self._progress.session_acknowledged:
+            # A PRACK without the answer that it owes leaves our offer to the 200 and its ACK.
             body = self.usage.session.told
         if body is None or self.usage is None:
             return
         self.stage = Stage.DECIDED
-        self._progress.settle()
+        self._progress.settle(accepted=True)
         self.usage.confirm(self.request)
         session_timer = self.usage.timer.answer(self.request, now=now)
         response = response_to(
@@ -192,13 +208,20 @@ class ReceivedInvite:
         """Send 100, repeat a reliable response, or refuse the call of a caller that sends no PRACK (RFC 3262 §3)."""
         if self._challenged_until is not None and now >= self._challenged_until:
             self._challenged_until = None
+        if self._expires_at is not None and now >= self._expires_at:
+            # The caller said how long the INVITE holds (RFC 3261 §13.3.1).
+            self._expires_at = None
+            self._cancel(now, "the INVITE expired before the answer")
         if self._progress is not None and self._progress.handle_timer(now=now):
             why = "Server Time-out: no PRACK to a reliable provisional response"
             self.reject(504, now=now, reason=why, headers=())
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        return self._progress.next_deadline() if self._progress is not None else self._challenged_until
+        progress = self._progress.next_deadline() if self._progress is not None else None
+        expiry = self._expires_at if self.stage is Stage.UNDECIDED else None
+        deadlines = (progress, expiry, self._challenged_until)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def _take_prack(self, prack: Request, now: float) -> None:
         """Acknowledge; an answer or a further offer may come along (RFC 3262 §5)."""
@@ -211,8 +234,11 @@ class ReceivedInvite:
             return
         try:
             body = self._answer_of_prack(prack)
-        except NegotiationError:
+        except NegotiationError as problem:
             self._reply(replies.Reply(488), prack, now)
+            if self.usage is not None and self.usage.session.pending:
+                self._decide(replies.Reply(488), now)
+                self._events.append(NegotiationFailed(str(problem)))
             return
         kind = SDP if body else None
         response = response_to(prack, 200, headers=[("Server", PRODUCT)], body=body, content_type=kind)
@@ -227,7 +253,7 @@ class ReceivedInvite:
         if session is None or not prack.body:
             return b""
         if session.pending:
-            session.take_answer(prack.body)
+            self._events.append(EarlyMedia(self._early_status, session.take_answer(prack.body)))
             return b""
         body, negotiated = session.answer(prack.body)
         self._events.append(Renegotiated(negotiated))

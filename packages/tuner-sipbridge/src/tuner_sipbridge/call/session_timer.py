@@ -14,6 +14,8 @@ Due: TypeAlias = Literal["refresh", "expired"]
 
 _LONGEST_MARGIN_S = 32.0
 _MOST_RAISES = 3
+_LEAST_WAIT_S = 1.0
+"""Between two tries of a refresh: half of what is left would never be over."""
 
 
 class SessionTimer:
@@ -27,6 +29,7 @@ class SessionTimer:
         self._wanted = terms.session_interval_s
         self._least = terms.least_session_interval_s
         self._refresher = terms.refresher
+        self._alone = terms.refresher == "us"
         self._raises = 0
         self._interval: int | None = None
         self._ours = False
@@ -73,17 +76,25 @@ class SessionTimer:
         return Reply(422, (("Min-SE", str(self._least)),))
 
     def take_answer(self, response: Response, *, now: float) -> None:
-        """Take the 2xx to an INVITE or UPDATE of ours (§7.2); without Session-Expires no timer runs."""
+        """Take the 2xx to an INVITE or UPDATE of ours (§7.2).
+
+        Without Session-Expires no timer runs, unless we are the one to refresh: then the interval that we asked for.
+        """
         interval = _seconds(response, "Session-Expires")
-        if self._wanted is None or interval is None:
+        if interval is None and self._wanted is not None and self._alone:
+            self._start(max(self._interval or self._wanted, self._least), ours=True, now=now)
+        elif self._wanted is None or interval is None:
             self._stop()
         else:
             self._start(interval, ours=_refresher(response) != "uas", now=now)
 
     def answer(self, request: Request, *, now: float) -> list[tuple[str, str]]:
-        """Headers for our 2xx to an INVITE or UPDATE (§9), which starts the timer again."""
+        """Headers for our 2xx to an INVITE or UPDATE (§9), which starts the timer again.
+
+        Where the far end neither knows of timers nor a proxy asked for one, it runs only if we are to refresh.
+        """
         asked, speaks = _seconds(request, "Session-Expires"), _speaks(request)
-        if self._wanted is None or (asked is None and not speaks):
+        if self._wanted is None or (asked is None and not speaks and not self._alone):
             self._stop()
             return []
         floor = max(_seconds(request, "Min-SE") or 0, self._least)
@@ -98,7 +109,7 @@ class SessionTimer:
     def try_again(self, *, now: float) -> None:
         """A refresh of ours failed, the dialog lives: try once more half-way to the end (§10)."""
         if self._expire_at is not None and self._ours:
-            self._refresh_at = now + (self._expire_at - now) / 2
+            self._refresh_at = now + max((self._expire_at - now) / 2, _LEAST_WAIT_S)
 
     def stop(self) -> None:
         """The call is over."""

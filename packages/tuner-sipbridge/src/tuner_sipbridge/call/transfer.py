@@ -22,6 +22,10 @@ _CARRIED = frozenset({"replaces", "require", "referred-by", "user-to-user", "sub
 """Headers of a Refer-To URI that the new INVITE takes; others could overwrite what is ours (RFC 3261 §19.1.5)."""
 
 
+_ENDS_THE_REPORTS = frozenset({404, 405, 410, 416, *range(480, 486), 489, 501, 604})
+"""What a NOTIFY is answered with when there is no such subscription, or nobody for it (RFC 6665 §4.2.2)."""
+
+
 @dataclass(slots=True)
 class _Report:
     """A subscription that a REFER made: `id` is the number of the REFER, unless it is the first (§2.4.6)."""
@@ -128,8 +132,15 @@ class Transfers:
             headers=[self._contact, ("Event", reports.event), ("Subscription-State", state)],
             body=f"SIP/2.0 {status} {reason or REASONS.get(status, '')}\r\n".encode(),
             content_type=SIPFRAG,
+            then=lambda response, now: self._take_answer_to_report(reports, response),
         )
         if final:
+            self._reports = None
+
+    def _take_answer_to_report(self, reports: _Report, response: Response | None) -> None:
+        """A report that nobody took is the last (RFC 6665 §4.2.2)."""
+        refused = response is None or response.status in _ENDS_THE_REPORTS
+        if refused and self._reports is reports:
             self._reports = None
 
     def take_notify(self, notify: Request) -> Reply:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -49,6 +49,43 @@ class Registrations(_Part):
     after_s: Annotated[Wait, Field(description="Call so long after the registration.")] = 0.5
 
 
+class ExtensionTerms(_Part):
+    """Which extensions of SIP the calls speak, and on what terms."""
+
+    session_interval_s: Annotated[
+        int | None,
+        Field(
+            ge=90,
+            lt=2**31,
+            description="Session interval to agree to at most (RFC 4028); null: no session timer.",
+        ),
+    ] = 1800
+    least_session_interval_s: Annotated[
+        int, Field(ge=90, lt=2**31, description="Shorter ones that callers ask for get 422.")
+    ] = 90
+    refresher: Annotated[
+        Literal["us", "peer"] | None,
+        Field(
+            description="Who refreshes the session where the caller leaves it open; us: even of callers without."
+        ),
+    ] = None
+    reliable: Annotated[
+        Literal["no", "supported", "required"],
+        Field(
+            description="Reliable provisional responses (RFC 3262); required: callers without them get 421."
+        ),
+    ] = "supported"
+
+    @model_validator(mode="after")
+    def _go_together(self) -> ExtensionTerms:
+        interval_s, least_s = self.session_interval_s, self.least_session_interval_s
+        if interval_s is not None and interval_s < least_s:
+            raise ValueError(f"session_interval_s is shorter than least_session_interval_s ({least_s} s)")
+        if interval_s is None and self.refresher is not None:
+            raise ValueError("a refresher needs a session timer: give session_interval_s, or no refresher")
+        return self
+
+
 class AnsweringFile(_Part):
     """The plan as it stands in the file."""
 
@@ -62,6 +99,13 @@ class AnsweringFile(_Part):
         Field(description="Addresses and networks whose requests are heard; others get 403."),
     ] = None
     registrations: Annotated[Registrations | None, Field(description="Accept REGISTER.")] = None
+    extensions: Annotated[ExtensionTerms, Field(description="Session timer and reliable responses.")] = (
+        ExtensionTerms()
+    )
+    transfers: Annotated[
+        Literal["follow", "decline"],
+        Field(description="When the agent transfers the human (REFER): call the new party, or report 603."),
+    ] = "decline"
     rules: Annotated[list[Rule], Field(min_length=1, description="In order; the first that matches decides.")]
 
     @field_validator("allow")

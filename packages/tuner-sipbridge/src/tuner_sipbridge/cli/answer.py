@@ -18,10 +18,19 @@ from tuner_sipbridge.agents.faults import Fault
 from tuner_sipbridge.agents.reference import load_agent
 from tuner_sipbridge.answered_line import Serve
 from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.answering.transfers import Transfers
 from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
-from tuner_sipbridge.cli.answer_plan import Course, answer_plan, credentials_of
+from tuner_sipbridge.cli.answer_plan import Course, answer_plan, credentials_of, terms_of
 from tuner_sipbridge.cli.exits import USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.extension_options import (
+    FollowTransfers,
+    MinSe,
+    Reliable,
+    SessionInterval,
+    SessionRefresher,
+    extensions_of,
+)
 from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, TunerUrl
 from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.transport_options import (
@@ -93,6 +102,11 @@ def answer(
             help="Address or network whose calls are taken; may be repeated. Others get 403.",
         ),
     ] = None,
+    session_interval: SessionInterval = None,
+    refresher: SessionRefresher = None,
+    min_se: MinSe = None,
+    reliable: Reliable = None,
+    follow_transfers: FollowTransfers = False,
     calls: Annotated[int | None, typer.Option(min=1, help="With a plan: end after so many calls.")] = None,
     for_s: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", min=0.1, help="End after so many seconds.")
@@ -117,18 +131,28 @@ def answer(
         _refuse("--username and --password go together")
     if (agent is None) == (plan is None):
         _refuse("give either --agent or --plan")
+    if follow_transfers and plan is None:
+        _refuse("--follow-transfers goes with --plan: an agent that is hosted here places no calls")
     with errors_as_exit_codes():
         rules = AnsweringPlan.load(plan) if plan is not None else None
         login = (username, password) if username is not None else None
         if rules is not None:
             login = login or credentials_of(rules)
             allow = allow or rules.settings.allow
+        terms = extensions_of(
+            terms_of(rules),
+            interval_s=session_interval,
+            refresher=refresher,
+            least_s=min_se,
+            reliable=reliable,
+        )
+        tls = TlsSettings(ca_file=tls_ca, certificate=tls_cert, key=tls_key)
         answerer = partial(
             Answerer,
             host=host,
             port=(5061 if transport is TransportName.tls else 5060) if port is None else port,
             transport=transport.value,
-            tls=TlsSettings(ca_file=tls_ca, certificate=tls_cert, key=tls_key),
+            tls=tls,
             public_address=public_address,
             username=login[0] if login is not None else None,
             password=login[1] if login is not None else None,
@@ -136,9 +160,14 @@ def answer(
             srtp=srtp.value,
             codecs=spoken(codec),
             allow=AllowList.of(allow) if allow is not None else None,
+            extensions=terms,
         )
         if rules is not None:
-            course = Course(calls, for_s, out, tuner, link_wait, as_json)
+            follows = follow_transfers or rules.settings.transfers == "follow"
+            transfers = (
+                Transfers(tls=tls, public_address=public_address, extensions=terms) if follows else None
+            )
+            course = Course(calls, for_s, out, tuner, link_wait, as_json, transfers)
             answer_plan(rules, answerer, course, _interrupted)
         elif agent is not None:
             asyncio.run(_answer(agent, fault, answerer, for_s))

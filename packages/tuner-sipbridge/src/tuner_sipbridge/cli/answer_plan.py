@@ -18,6 +18,8 @@ from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.answering.display import AnsweringDisplay
 from tuner_sipbridge.answering.results import Results
 from tuner_sipbridge.answering.run import MakeAnswerer, answer_by_plan
+from tuner_sipbridge.answering.transfers import Transfers
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
 from tuner_sipbridge.cli.exits import FAILED
 from tuner_sipbridge.link import LinkDesk
@@ -36,6 +38,7 @@ class Course:
     tuner: str | None = None
     link_wait_s: float = 15.0
     as_json: bool = False
+    transfers: Transfers | None = None
 
 
 def answer_plan(
@@ -98,7 +101,13 @@ async def _answer(
             calls=course.calls,
             for_s=course.for_s,
             on_ready=ready,
+            transfers=course.transfers,
         )
+
+
+def terms_of(plan: AnsweringPlan | None) -> Extensions:
+    """The extensions that a plan speaks; the usual ones without a plan."""
+    return Extensions() if plan is None else Extensions(**plan.settings.extensions.model_dump())
 
 
 def credentials_of(plan: AnsweringPlan) -> tuple[str, str] | None:

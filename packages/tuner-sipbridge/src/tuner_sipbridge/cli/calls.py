@@ -15,6 +15,14 @@ from tuner_sipbridge.batch import BatchResult, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.extension_options import (
+    FollowTransfers,
+    MinSe,
+    Reliable,
+    SessionInterval,
+    SessionRefresher,
+    extensions_of,
+)
 from tuner_sipbridge.cli.location_options import (
     DEFAULT_NEXT_TARGET_AFTER_S,
     NameServer,
@@ -38,7 +46,7 @@ from tuner_sipbridge.cli.transport_options import (
     tls_settings,
 )
 from tuner_sipbridge.dialer.dialer import Dialer
-from tuner_sipbridge.dialer.provided import dialable
+from tuner_sipbridge.dialer.provided import dialable, extensions_for
 from tuner_sipbridge.link import LinkDesk
 from tuner_sipbridge.providers import find_provider
 from tuner_sipbridge.report.collect import report_on
@@ -87,12 +95,11 @@ def dial(
     late_offer: Annotated[
         bool, typer.Option(help="INVITE without SDP: the far end offers, our ACK answers.")
     ] = False,
-    follow_transfers: Annotated[
-        bool,
-        typer.Option(
-            help="When the agent transfers the caller (REFER), call the new party; else it is declined."
-        ),
-    ] = False,
+    session_interval: SessionInterval = None,
+    refresher: SessionRefresher = None,
+    min_se: MinSe = None,
+    reliable: Reliable = None,
+    follow_transfers: FollowTransfers = False,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -105,6 +112,7 @@ def dial(
     """
     with errors_as_exit_codes():
         dialable(uri, routed=bool(trunk))
+        known = None if provider is None else find_provider(provider)
         played = Scenario.load(scenario)
         target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
         plan = BatchPlan.of([target], [(played, 1)], name=played.name)
@@ -114,11 +122,18 @@ def dial(
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
-            provider=None if provider is None else find_provider(provider),
+            provider=known,
             register=registering(register, registrar),
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,
+            extensions=extensions_of(
+                extensions_for(None, known),
+                interval_s=session_interval,
+                refresher=refresher,
+                least_s=min_se,
+                reliable=reliable,
+            ),
             srtp=srtp.value,
             codecs=spoken(codec),
             late_offer=late_offer,
@@ -148,6 +163,11 @@ def run(
     dns: NameServer = None,
     trunk: TrunkTexts = None,
     next_target_after: NextTargetAfter = DEFAULT_NEXT_TARGET_AFTER_S,
+    session_interval: SessionInterval = None,
+    refresher: SessionRefresher = None,
+    min_se: MinSe = None,
+    reliable: Reliable = None,
+    follow_transfers: FollowTransfers = False,
     out: Out = None,
     pcap: Pcap = None,
     as_json: AsJson = False,
@@ -160,16 +180,25 @@ def run(
     """
     with errors_as_exit_codes():
         plan = BatchPlan.load(plan_file)
+        known = None if provider is None else find_provider(provider)
         dialer = Dialer(
             at_once=min(at_once or plan.at_once, len(plan.calls)),
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
-            provider=None if provider is None else find_provider(provider),
+            provider=known,
             register=registering(register, registrar),
             name_server=dns,
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,
+            extensions=extensions_of(
+                extensions_for(None, known),
+                interval_s=session_interval,
+                refresher=refresher,
+                least_s=min_se,
+                reliable=reliable,
+            ),
+            transfers="follow" if follow_transfers else "decline",
         )
         batch = asyncio.run(_run(plan, dialer, at_once, tuner, link_wait, out, as_json=as_json))
         _finish(batch, out, pcap, as_json=as_json)

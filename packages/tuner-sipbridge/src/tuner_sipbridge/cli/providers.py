@@ -51,6 +51,16 @@ def _facts(provider: Provider) -> tuple[str, str, str]:
     )
 
 
+def _timer(provider: Provider) -> str:
+    timer = provider.session_timer
+    if timer is None:
+        return ""
+    if timer.interval_s is None:
+        return f"none ({timer.source})"
+    by = "" if timer.refresher is None else f", refreshed by {timer.refresher}"
+    return f"{timer.interval_s} s{by} ({timer.source})"
+
+
 def _tell(provider: Provider, console: Console) -> None:
     transports, codecs, admission = _facts(provider)
     console.print(f"[bold]{provider.title}[/bold]  {provider.documentation}", highlight=False, soft_wrap=True)
@@ -59,6 +69,7 @@ def _tell(provider: Provider, console: Console) -> None:
         ("transports", transports),
         ("codecs", codecs),
         ("lets in by", admission),
+        ("timer", _timer(provider)),
         ("headers", ", ".join(f"{name}: {value}" for name, value in provider.headers.items())),
     ):
         if value:

@@ -60,6 +60,10 @@ class AnsweredCall:
         """End the hold."""
         self._call.resume()
 
+    def refresh(self) -> None:
+        """Refresh the session (RFC 4028 §10): a far end that is gone ends the call."""
+        self._call.refresh()
+
     @property
     def as_replaced(self) -> tuple[Uri, Replaces] | None:
         """What somebody needs who takes this call over: the Contact of its far end, and the call as that end knows it.

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Literal, Self
 
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
@@ -19,6 +20,7 @@ from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.placing import Placing, Wanted
 from tuner_sipbridge.dialer.play import play
+from tuner_sipbridge.dialer.provided import extensions_for
 from tuner_sipbridge.dialer.registering import TAKES_NO_CALLS, Registrations, read_registrar
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.dialer.sockets import Sockets
@@ -80,6 +82,7 @@ class Dialer:
         late_offer: bool = False,
         provider: Provider | None = None,
         transfers: Literal["follow", "decline"] = "decline",
+        extensions: Extensions | None = None,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -115,6 +118,8 @@ class Dialer:
                 names none, SRTP where it demands that, and its headers go on the INVITE.
             transfers: what a caller does that the agent transfers (REFER): `follow` calls the new party, with Replaces
                 where the agent names a call, and plays the rest of the scenario to it; `decline` reports 603.
+            extensions: session timer (RFC 4028) and reliable provisional responses (RFC 3262); what the provider
+                wants, else the defaults of `Extensions`, when not given.
 
         Raises:
             LocalProtocolError: a codec is not known, or the registrar's URI is none.
@@ -122,6 +127,7 @@ class Dialer:
         check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
         self._codecs, self._late_offer = tuple(codecs), late_offer
+        self._extensions = extensions_for(extensions, provider)
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._tls = tls or TlsSettings()
         self._public = PublicAddress.parse(public_address)
@@ -327,6 +333,7 @@ class Dialer:
             srtp=srtp,
             codecs=self._codecs,
             late_offer=self._late_offer,
+            extensions=self._extensions,
         )
         call_id, trace = sip_call_id or new_sip_call_id(), Trace() if trace is None else trace
         return await self._placing.place(

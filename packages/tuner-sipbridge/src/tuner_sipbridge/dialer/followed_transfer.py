@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable
 
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.outbound import OutboundCall
+from tuner_sipbridge.dialer.attempts import Attempts
+from tuner_sipbridge.dialer.failover import Failover, Footing
 from tuner_sipbridge.dialer.leg_terms import LegTerms
 from tuner_sipbridge.dialer.message_notes import note_message
 from tuner_sipbridge.dialer.outcome import outcome_of
-from tuner_sipbridge.dialer.placed_call import PlacedCall
+from tuner_sipbridge.dialer.placed_call import Follow, PlacedCall
 from tuner_sipbridge.dialer.signalling_notes import is_closing
 from tuner_sipbridge.dialer.sockets import SocketsAt
-from tuner_sipbridge.dialer.ways import Way
+from tuner_sipbridge.dialer.ways import Way, WaysTo
 from tuner_sipbridge.errors import NetworkError, SipBridgeError
 from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.driver import Leg, SipDriver
+from tuner_sipbridge.net.driver import Leg
 from tuner_sipbridge.net.ids import new_sip_call_id
 from tuner_sipbridge.sip.message import Message
 from tuner_sipbridge.sip.routing import Hop
@@ -28,30 +30,47 @@ class FollowedTransfer:
     Media before the answer is not heard: the agent that transfers still has the stream.
     """
 
-    def __init__(self, call: PlacedCall, machine: OutboundCall, target: str) -> None:
+    def __init__(self, call: PlacedCall, failover: Failover, target: str, *, patience_s: float) -> None:
         """Prepare.
 
         Args:
             call: the call that is transferred.
-            machine: of the call to the new party.
+            failover: the ways to the new party, all from the sockets that the call has.
             target: its URI.
-        """
-        self._call, self._machine, self._target = call, machine, target
-        self._leg: Leg[signalling.CallEvent] | None = None
+            patience_s: seconds without any response after which its next way is tried, when there is one.
 
-    def start(self, driver: SipDriver) -> None:
+        Raises:
+            LocalProtocolError: the call cannot be made as asked.
+        """
+        self._call, self._target = call, target
+        self._leg: Leg[signalling.CallEvent] | None = None
+        self._attempts = Attempts(
+            failover,
+            self,
+            call.trace,
+            patience_s=patience_s,
+            on_leg=self._lead,
+            on_other_footing=lambda: None,
+        )
+
+    def start(self) -> None:
         """Send the INVITE."""
-        self._leg = driver.add(self._machine, self)
-        self._leg.act(lambda now: self._machine.start(now=now))
+        self._attempts.start(now=clock.now())
 
     def give_up(self) -> None:
         """The caller hangs up: CANCEL."""
+        machine = self._attempts.machine
         if self._leg is not None:
-            self._leg.act(lambda now: self._machine.cancel(now=now, why="the caller hung up"))
+            self._leg.act(lambda now: machine.cancel(now=now, why="the caller hung up"))
 
     def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Note a message of the leg."""
         note_message(self._call.trace, message, peer, sent=sent, now=now)
+        if not sent:
+            self._attempts.note(message, now=now)
+
+    def _lead(self, leg: Leg[signalling.CallEvent], machine: OutboundCall) -> None:
+        self._leg = leg
 
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
         """Tell the agent how far its transfer is."""
@@ -60,63 +79,97 @@ class FollowedTransfer:
                 self._call.report_transfer(status, now=now)
             case signalling.Answered():
                 assert self._leg is not None
-                self._call.move_to(self._leg, self._machine, event, target=self._target, now=now)
+                machine = self._attempts.machine
+                self._call.move_to(self._leg, machine, event, target=self._target, now=now)
             case _ if is_closing(event):
+                if self._attempts.goes_on(event, now=now):
+                    return
+                event = self._attempts.told(event)
                 outcome = outcome_of(event, completed=False)
                 self._call.stay(outcome.status or _status_of(event), outcome.detail, now=now)
             case _:
                 pass
 
 
-async def follow(
-    call: PlacedCall,
-    asked: signalling.TransferRequested,
-    *,
-    first: Uri,
-    terms: LegTerms,
-    routed: bool,
-    reach: Callable[[str], Awaitable[tuple[Uri, list[Way]]]],
-    sockets: SocketsAt,
-) -> None:
-    """Call whom the agent transfers `call` to, with its media at the same port; the call is told what came of it.
+class Follower:
+    """Makes the calls that far ends ask for, over the ways of a dialer."""
 
-    The user's credentials and headers are for the host that was dialled: another host does not get them.
+    def __init__(
+        self,
+        ways: WaysTo,
+        sockets: SocketsAt,
+        reach: Callable[[str], Awaitable[tuple[Uri, list[Way]]]],
+        *,
+        routed: bool,
+        patience_s: float,
+    ) -> None:
+        """Prepare.
 
-    Args:
-        call: the call that is transferred.
-        asked: what the agent asks for.
-        first: whom the user dialled.
-        terms: how the call was made.
-        routed: calls go through a trunk.
-        reach: reads a URI, and gives the ways to it.
-        sockets: those to send from.
-    """
-    try:
-        uri, ways = await reach(asked.target)
-        (host, port), way = call.media_address, ways[0]
-        for way in ways:
-            driver = await sockets.at(way.local)
-            if driver.local[0] == host:
-                break
-        else:
+        Args:
+            ways: is told which ways to a new party fail and which work.
+            sockets: those to send from.
+            reach: reads a URI, and gives the ways to it.
+            routed: calls go through a trunk.
+            patience_s: seconds without any response after which the next way is tried.
+        """
+        self._ways, self._sockets, self._reach = ways, sockets, reach
+        self._routed, self._patience_s = routed, patience_s
+
+    def of(self, first: Uri, terms: LegTerms) -> Follow:
+        """How one call is transferred; it goes on with its media at the same port.
+
+        The user's credentials and headers are for the host that was dialled: another host does not get them.
+
+        Args:
+            first: whom the call was with at first.
+            terms: how it was made.
+        """
+
+        async def follow(call: PlacedCall, asked: signalling.TransferRequested) -> None:
+            try:
+                failover = await self._failover(call, asked, first, terms)
+                transfer = FollowedTransfer(call, failover, asked.target, patience_s=self._patience_s)
+            except SipBridgeError as error:
+                call.stay(503 if isinstance(error, NetworkError) else 400, str(error), now=clock.now())
+                return
+            if call.move_by(transfer):
+                transfer.start()
+
+        return follow
+
+    async def _failover(
+        self, call: PlacedCall, asked: signalling.TransferRequested, first: Uri, terms: LegTerms
+    ) -> Failover:
+        """The ways to the new party that leave from the address of the call's media."""
+        uri, ways = await self._reach(asked.target)
+        host, port = call.media_address
+        candidates = [
+            way for way in ways if (await self._sockets.at(way.local)).host_towards(way.hop) == host
+        ]
+        if not candidates:
             raise NetworkError("the new party is reached from another interface than the media of the call")
-        local = driver.shown(host, way.hop.transport)
-        known = routed or uri.host == first.host
-        machine = (terms if known else terms.for_strangers()).machine(
-            uri,
-            way,
-            local=local,
-            offer=terms.offer(local[0], port, way),
-            sip_call_id=new_sip_call_id(),
-            ring_timeout_s=terms.ring_timeout_s,
-            headers=asked.headers,
+        terms = terms if self._routed or uri.host == first.host else terms.for_strangers()
+        call_id = new_sip_call_id()
+
+        def machine_for(way: Way, stands: Footing, ring_timeout_s: float) -> OutboundCall:
+            local = stands.driver.shown(host, way.hop.transport)
+            return terms.machine(
+                uri,
+                way,
+                local=local,
+                offer=terms.offer(local[0], port, way),
+                sip_call_id=call_id,
+                ring_timeout_s=ring_timeout_s,
+                headers=asked.headers,
+            )
+
+        async def footing(way: Way) -> Footing:
+            return Footing(way.local, await self._sockets.at(way.local), call.stream)
+
+        begun = await footing(candidates[0])
+        return Failover(
+            self._ways, candidates, begun, footing, machine_for, ring_timeout_s=terms.ring_timeout_s
         )
-    except SipBridgeError as error:
-        call.stay(503 if isinstance(error, NetworkError) else 400, str(error), now=clock.now())
-        return
-    transfer = FollowedTransfer(call, machine, asked.target)
-    if call.move_by(transfer):
-        transfer.start(driver)
 
 
 def _status_of(event: signalling.CallEvent) -> int:

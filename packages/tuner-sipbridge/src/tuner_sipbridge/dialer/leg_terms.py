@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.dialer.provided import own_headers, srtp_for
@@ -38,6 +39,7 @@ class LegTerms:
         srtp: what is asked for of SRTP.
         codecs: what is offered, best first.
         late_offer: INVITE without SDP.
+        extensions: session timer and reliable provisional responses.
     """
 
     ids: RandomIds
@@ -51,6 +53,7 @@ class LegTerms:
     srtp: SrtpPolicy
     codecs: Sequence[str]
     late_offer: bool
+    extensions: Extensions
 
     def for_strangers(self) -> LegTerms:
         """The same without what the user gave for the party that was dialled: credentials and headers."""
@@ -93,5 +96,6 @@ class LegTerms:
             transport=way.hop.transport,
             route=() if way.trunk is None else (way.trunk.with_params(lr=None),),
             to=way.hop,
+            extensions=self.extensions,
             late_offer=self.late_offer,
         )

@@ -12,7 +12,7 @@ from tuner_sipbridge.audio import g711
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.caller.tone import ring_back
 from tuner_sipbridge.dialer.outcome import Outcome
-from tuner_sipbridge.dialer.placed_call import PlacedCall
+from tuner_sipbridge.dialer.placed_call import Follow, PlacedCall
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.sdp.negotiation import Negotiated
@@ -29,16 +29,22 @@ class PickedUpCall(PlacedCall):
     was the agent who called.
     """
 
-    def __init__(self, line: AnsweredLine, offered: CallMedia) -> None:
+    def __init__(self, line: AnsweredLine, offered: CallMedia, *, follow: Follow | None = None) -> None:
         """Take a call.
 
         Args:
             line: a call that is not decided yet.
             offered: what it is answered with; its stream was opened to be recorded.
+            follow: makes the call that the agent transfers the human to; None declines transfers.
         """
         machine = line.machine
         correlation_id = machine.headers.get("x-correlation-id", "")
-        super().__init__(target=str(machine.invite.uri), correlation_id=correlation_id, stream=offered.stream)
+        super().__init__(
+            target=str(machine.invite.uri),
+            correlation_id=correlation_id,
+            stream=offered.stream,
+            follow=follow,
+        )
         self._line, self._inbound, self._offered = line, machine, offered
         self._ring_back_s = 0.0
         self._acknowledged = asyncio.Event()
@@ -116,8 +122,9 @@ class PickedUpCall(PlacedCall):
             self._acknowledged.set()
 
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
-        """Note what happened; in the trace the parties have changed sides."""
-        if isinstance(event, signalling.Ended) and event.by != "network":
+        """Note what happened; in the trace the parties have changed sides, but on a leg that we placed."""
+        ours = self._machine is not self._inbound
+        if isinstance(event, signalling.Ended) and event.by != "network" and not ours:
             event = replace(event, by="agent" if event.by == "caller" else "caller")
         super().on_event(event, now=now)
 

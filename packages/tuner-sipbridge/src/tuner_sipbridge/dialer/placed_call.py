@@ -116,6 +116,10 @@ class PlacedCall(DialledLeg):
         """End the hold."""
         self._act(lambda machine, now: machine.resume(now=now))
 
+    def refresh(self) -> None:
+        """Refresh the session."""
+        self._act(lambda machine, now: machine.refresh(now=now))
+
     def _act(self, step: Callable[[OutboundCall | InboundCall, float], None]) -> None:
         leg, machine = self._leg, self._machine
         if leg is not None and machine is not None and not self._over.is_set():
@@ -152,8 +156,8 @@ class PlacedCall(DialledLeg):
     def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Note a message of the leg; what is secret in it is removed."""
         note_message(self.trace, message, peer, sent=sent, now=now)
-        if not sent and self._failover is not None:
-            self._failover.note(message, now=now)
+        if not sent and self._attempts is not None:
+            self._attempts.note(message, now=now)
         if isinstance(message, Response) and message.cseq.method == "BYE" and message.status >= 200:
             self._goodbye.set()
 
@@ -164,9 +168,10 @@ class PlacedCall(DialledLeg):
                 # Who transfers may hang up before the new party answers (RFC 5589 §6.1).
                 self._left = event
                 return
-            if self._goes_elsewhere(event, now):
-                return
-            event = event if self._failover is None else self._failover.told(event)
+            if self._attempts is not None:
+                if self._attempts.goes_on(event, now=now):
+                    return
+                event = self._attempts.told(event)
         note(self.trace, event, at=now)
         match event:
             case (
@@ -262,7 +267,7 @@ class PlacedCall(DialledLeg):
         self.report_transfer(200, now=now)
         self.trace.note("call.transferred", at=now, target=target, sip_call_id=machine.sip_call_id)
         former, former_machine = self._leg, self._machine
-        self._leg, self._machine, self._failover = leg, machine, None
+        self._leg, self._machine, self._attempts = leg, machine, None
         self._moving, self._new_leg, left, self._left = False, None, self._left, None
         leg.observer = self
         if former is not None and former_machine is not None and left is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.dialer.failover import Failover, Footing
-from tuner_sipbridge.dialer.followed_transfer import follow
+from tuner_sipbridge.dialer.followed_transfer import Follower
 from tuner_sipbridge.dialer.leg_terms import LegTerms
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.provided import addressed, dialable
@@ -97,8 +96,8 @@ class Placing:
             )
 
         begun = await footing(ways[0])
-        onwards = partial(
-            follow, first=uri, terms=terms, routed=self.routed, reach=self.reach, sockets=self.sockets
+        follower = Follower(
+            self.ways, self.sockets, self.reach, routed=self.routed, patience_s=self.patience_s
         )
         call = PlacedCall(
             target=wanted.target,
@@ -106,7 +105,7 @@ class Placing:
             stream=begun.stream,
             trace=wanted.trace,
             provider=self.provider or provider_of(uri),
-            follow=onwards if self.transfers == "follow" else None,
+            follow=follower.of(uri, terms) if self.transfers == "follow" else None,
         )
         failover = Failover(self.ways, ways, begun, footing, machine_for, ring_timeout_s=terms.ring_timeout_s)
         try:

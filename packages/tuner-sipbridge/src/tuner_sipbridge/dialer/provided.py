@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS, Extensions
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
@@ -53,6 +55,17 @@ def own_headers(provider: Provider | None, given: Mapping[str, str] | None) -> d
 def srtp_for(asked: SrtpPolicy, provider: Provider | None, transport: Transport) -> SrtpPolicy:
     """What to offer of SRTP: what the user asks for, else what the provider wants by this transport."""
     return provider.srtp_over(transport) if asked == "off" and provider is not None else asked
+
+
+def extensions_for(asked: Extensions | None, provider: Provider | None) -> Extensions:
+    """The terms of a call: those the user asks for, else what the provider wants, else the standard's usual ones."""
+    if asked is not None or provider is None:
+        return asked or DEFAULT_EXTENSIONS
+    timer = provider.session_timer
+    terms = DEFAULT_EXTENSIONS
+    if timer is not None:
+        terms = replace(terms, session_interval_s=timer.interval_s, refresher=timer.refresher)
+    return terms if provider.reliable is None else replace(terms, reliable=provider.reliable)
 
 
 def advised(text: str, status: int, provider: Provider | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner_sipbridge.providers.model import Meaning, Provider, Quirk
+from tuner_sipbridge.providers.model import Meaning, Provider, Quirk, SessionTimer
 
 _LIVEKIT = "https://docs.livekit.io/telephony/start/sip-trunk-setup"
 _DAILY = "https://docs.daily.co/docs/guides/features/dial-in-dial-out/sip"
@@ -21,6 +21,8 @@ AGENT_PLATFORMS = (
         codecs=("G722", "PCMU", "PCMA"),
         admission="digest or address",
         registers=False,
+        # It takes part in none: one that is asked for would only be dropped.
+        session_timer=SessionTimer(None, None, "https://github.com/livekit/sip/pull/494"),
         quirks=(
             Quirk(
                 "The dialled number has to be one of the inbound trunk's, character by character, a + included, and a"

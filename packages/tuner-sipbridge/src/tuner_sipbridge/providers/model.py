@@ -42,6 +42,21 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionTimer:
+    """Which session timer (RFC 4028) a call there should have.
+
+    Attributes:
+        interval_s: session interval to ask for, None for calls without session timer.
+        refresher: who is to refresh; None lets the edge choose.
+        source: page of the provider, or thread of its developers, that says so.
+    """
+
+    interval_s: int | None
+    refresher: Literal["us", "peer"] | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One provider's edge.
 
@@ -58,6 +73,9 @@ class Provider:
         registers: whether a caller may or must REGISTER; None when it is not documented.
         srtp: what to offer by each transport, `off` where nothing is said.
         headers: fields that every INVITE to it should have.
+        session_timer: which one to ask for; None where nothing is said: 1800 s, refreshed by whom the edge chooses.
+        reliable: what to do about reliable provisional responses (RFC 3262); None where nothing is said: they are
+            acknowledged where the edge sends them.
         quirks: what else to know.
         meanings: what a final status most likely means there.
     """
@@ -74,6 +92,8 @@ class Provider:
     registers: bool | None = None
     srtp: Mapping[Transport, SrtpUse] = field(default_factory=dict[Transport, SrtpUse])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    session_timer: SessionTimer | None = None
+    reliable: Literal["no", "supported", "required"] | None = None
     quirks: tuple[Quirk, ...] = ()
     meanings: Mapping[int, Meaning] = field(default_factory=dict[int, Meaning])
 

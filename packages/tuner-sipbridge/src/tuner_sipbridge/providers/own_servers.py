@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner_sipbridge.providers.model import Meaning, Provider, Quirk
+from tuner_sipbridge.providers.model import Meaning, Provider, Quirk, SessionTimer
 
 _ASTERISK = "https://docs.asterisk.org/Configuration/Channel-Drivers/SIP/Configuring-res_pjsip/"
 _FREESWITCH = (
@@ -16,6 +16,8 @@ OWN_SERVERS = (
         title="Asterisk",
         uri="sip:EXTENSION@your-server",
         documentation=_ASTERISK,
+        # timers_sess_expires and timers_min_se of an endpoint, by default.
+        session_timer=SessionTimer(1800, None, _ASTERISK),
         quirks=(
             Quirk(
                 "A caller that no endpoint identifies is challenged all the same, so that nobody learns which names"
