@@ -19,7 +19,7 @@ from tuner_sipbridge.dialer.answered_call import AnsweredCall
 from tuner_sipbridge.dialer.failover import Failover
 from tuner_sipbridge.dialer.followed_transfer import follow
 from tuner_sipbridge.dialer.leg_terms import LegTerms
-from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
+from tuner_sipbridge.dialer.outcome import outcome_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.play import play
 from tuner_sipbridge.dialer.provided import addressed, dialable
@@ -295,7 +295,7 @@ class Dialer:
                 trace=trace,
             )
         except SipBridgeError as error:
-            outcome = Outcome(class_of_error(error), str(error))
+            outcome = outcome_of_error(error, trace)
             return CallRun.undialled(
                 target, call_id, correlation, scenario=scenario.name, outcome=outcome, trace=trace
             )

@@ -19,6 +19,7 @@ from tuner_sipbridge.net.ids import new_sip_call_id
 from tuner_sipbridge.sip.message import Message
 from tuner_sipbridge.sip.routing import Address, Hop
 from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.trace import Trace
 
 
 class FollowedTransfer:
@@ -61,7 +62,7 @@ class FollowedTransfer:
                 assert self._leg is not None
                 self._call.move_to(self._leg, self._machine, event, target=self._target, now=now)
             case _ if is_closing(event):
-                outcome = outcome_of(event, completed=False)
+                outcome = outcome_of(event, Trace(), completed=False)
                 self._call.stay(outcome.status or _status_of(event), outcome.detail, now=now)
             case _:
                 pass
