@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
 from tests.certificates import Authority
+
 from tuner_sipbridge.agents.line import Line
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.caller.scenario import Scenario

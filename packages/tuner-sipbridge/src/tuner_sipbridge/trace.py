@@ -23,7 +23,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.cancelled` | why |
 | `call.timed_out` | stage, why |
 | `call.unreachable` | why |
-| `call.ended` | by (`caller`, `agent`, `network`), reason (plain words); status (of a response that ended it), and as above |
+| `call.ended` | by (`caller`, `agent`, `network`), reason (plain words), status of a response that ended it; as above |
 | `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer, transport |
 | `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear) |
 | `media.srtp_mismatch` | packets (refused so far, and none taken) |

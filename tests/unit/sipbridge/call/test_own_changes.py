@@ -181,7 +181,10 @@ class TestTheFarEndIsGone:
         ended = standing.happened[-1]
         assert isinstance(ended, Ended)
         assert (ended.by, ended.status) == (by, status)
-        assert (ended.failure.said_by, [one.text for one in ended.failure.warnings]) == ("edge/2", ["restarted"])
+        assert (ended.failure.said_by, [one.text for one in ended.failure.warnings]) == (
+            "edge/2",
+            ["restarted"],
+        )
         standing.reply(481, to=standing.requests[-1])
         standing.assert_at_rest()
 

@@ -185,7 +185,8 @@ def _unheard(trace: Trace) -> str:
     started, media = trace.first("media.started"), media_of(trace)
     if started is None or not media.sent or media.received:
         return ""
+    remote = started.fields.get("remote", "the far end")
     return (
-        f"no audio came: not one RTP packet from {started.fields.get('remote', 'the far end')}, its address in the SDP, or"
-        " from elsewhere; look for a firewall or NAT on the way, or a wrong address in its SDP"
+        f"no audio came: not one RTP packet from {remote}, its address in the SDP, or from elsewhere; look for a"
+        " firewall or NAT on the way, or a wrong address in its SDP"
     )

@@ -66,6 +66,13 @@ class Failure(BaseModel):
         return f"{self.hop} ({self.server})" if self.hop and self.server else self.hop
 
     @property
+    def when(self) -> str:
+        """The stage for a person."""
+        return {"registration": "before the INVITE", "set-up": "before the answer", "call": "in the call"}[
+            self.stage
+        ]
+
+    @property
     def answer(self) -> str:
         """Status and phrase as one text; empty without a response."""
         return "" if self.status is None else f"{self.status} {self.phrase}".strip()

@@ -62,11 +62,15 @@ def _row(call: CallResult) -> list[Text]:
 
 
 def _failure(call: CallResult) -> Text:
-    kind = "not linked" if call.outcome == "success" else call.outcome.replace("_", " ")
+    """One line on why, and where a hop is known one on where."""
     reason = (call.reason or call.detail).removeprefix("not linked: ")
-    return Text.assemble(
-        ("✗ ", "bold red"), f"{call.agent} / {call.scenario}: ", (kind, "red"), f": {reason}"
+    text = Text.assemble(
+        ("✗ ", "bold red"), f"{call.agent} / {call.scenario}: ", (call.kind, "red"), f": {reason}"
     )
+    failure = call.failure
+    if failure is not None and failure.where:
+        text.append(f"\n  {failure.when}, at {failure.where}", "dim")
+    return text
 
 
 def _linked(linked: bool | None) -> Text:
@@ -88,6 +92,8 @@ def _sentence(result: RunResult) -> Text:
     text = Text.assemble(
         (f"{passed} of {calls} calls passed", "bold green" if result.passed else "bold red"),
     )
+    if result.failed:
+        text.append(f" ({', '.join(f'{count} {kind}' for kind, count in result.failed.items())})")
     asked = [call for call in result.calls if call.linked is not None]
     if asked:
         text.append(f", {sum(call.linked is True for call in asked)} of {len(asked)} linked")
