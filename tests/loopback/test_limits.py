@@ -13,8 +13,10 @@ from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.agents.line import Line
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.call.load import Load
+from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.sip.message import Response
 from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.transaction_layer import MOST_REQUESTS
 
 REQUEST = """\
 {method} sip:agent@127.0.0.1 SIP/2.0\r
@@ -100,6 +102,36 @@ async def test_a_source_that_asks_too_often_is_told_when_to_come_again():
         assert [answer.status for answer in answers] == [200, 200, 503]
         assert int(answers[2].headers.get("Retry-After") or 0) > 90
         assert answerer.refused == {"rate": 1}
+
+
+async def test_a_call_that_asks_too_much_at_once_is_counted_too():
+    async with Answerer(echo, port=0, pick="busy") as answerer:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            far.bind(("127.0.0.1", 0))
+            far.setblocking(False)
+            loop, statuses = asyncio.get_running_loop(), list[int]()
+            for number in range(MOST_REQUESTS + 2):
+                method = "OPTIONS" if number else "INVITE"
+                text = REQUEST.format(method=method, header="X-None: 0", number=number)
+                await loop.sock_sendto(
+                    far, text.replace(f"Call-ID: c{number}\r", "Call-ID: one\r").encode(), answerer.local
+                )
+                if number == 0:
+                    await loop.sock_recv(far, 65535)
+            async with asyncio.timeout(5):
+                while statuses.count(503) < 2:
+                    answer = parse_datagram(await loop.sock_recv(far, 65535))
+                    assert isinstance(answer, Response)
+                    statuses.append(answer.status)
+        assert answerer.refused == {"transactions": 2}
+
+
+async def test_wrong_credentials_are_counted_when_they_are_refused_for_good():
+    async with Answerer(echo, port=0, username="probe", password="s3cret") as answerer:
+        async with Dialer(username="probe", password="wrong") as dialer:
+            run = await dialer.run(answerer.uri, Scenario.model_validate({"name": "s", "steps": ["listen"]}))
+        assert run.outcome.kind == "client_error"
+        assert answerer.refused == ({"credentials": 1} if run.outcome.status == 403 else {})
 
 
 async def test_over_tcp_a_malformed_message_is_refused_and_the_next_one_served():

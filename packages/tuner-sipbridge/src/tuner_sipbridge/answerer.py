@@ -21,6 +21,7 @@ from tuner_sipbridge.call.load import Gate, Load
 from tuner_sipbridge.call.registrar import Registered, Registrar, Removed, Terms
 from tuner_sipbridge.errors import LocalProtocolError, MediaError
 from tuner_sipbridge.media import engine as media
+from tuner_sipbridge.media.engine import MediaResult
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds
@@ -184,7 +185,14 @@ class Answerer:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """What was turned away: `malformed` messages, `connections`, and those counted in `call.load`."""
+        """What was turned away, by reason.
+
+        `malformed`: what is no SIP message, or too large to be read. `connections`: closed at once, as too many stood.
+        `source`: requests from an address that may not call. `rate`: requests of a source that asks too often.
+        `calls`: calls beyond those that are taken at once. `transactions`: requests within a call beyond those in
+        hand. `credentials`: callers and registrations with wrong ones for the last time. `media`: calls for which
+        there was no port.
+        """
         counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
         return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
 
@@ -206,6 +214,8 @@ class Answerer:
         elif request.method == "REGISTER" and self._registrar is not None:
             answer = self._registrar.receive(request, now=now, nonce=self._ids.cnonce(), source=source)
             self._driver.reply(request, answer.to(request, tag=self._ids.tag()), source)
+            if answer.status == 403:
+                self._gate.refused["credentials"] += 1
             for change in self._registrar.events():
                 self._on_registration(change)
         elif reply := replies.stray_reply(request, DEFAULT_EXTENSIONS.supported):
@@ -222,9 +232,10 @@ class Answerer:
             source=source,
             challenger=self._new_challenger(407),
             timers=self._timers,
+            refused=self._gate.refused,
         )
-        host = self._host_towards(source)
-        line = AnsweredLine(machine, source=source, host=host, on_incoming=self._on_incoming)
+        local = self._host_towards(source), self.local[1]
+        line = AnsweredLine(machine, source=source, local=local, on_incoming=self._on_incoming)
         line.run_on(self._driver, now=now)
 
     def _new_challenger(self, status: Literal[401, 407]) -> Challenger | None:
@@ -285,21 +296,32 @@ class Answerer:
         stream = await self._engine.open(host=line.host, live=live, record=record)
         return CallMedia(stream, self._driver.shown(line.host)[0], self._codecs, self._ids.srtp(self._srtp))
 
-    async def host(self, line: AnsweredLine, agent: Serve) -> None:
-        """Answer a call and let an agent serve it, to its last word."""
+    async def host(self, line: AnsweredLine, agent: Serve, *, record: bool = False) -> MediaResult | None:
+        """Answer a call and let an agent serve it, to its last word.
+
+        Args:
+            line: a call that is not decided yet.
+            agent: serves it.
+            record: keep both sides.
+
+        Returns:
+            Recording and statistics; None when there was no port for the media.
+        """
         try:
-            offered = await self.open_media(line, live=True)
+            offered = await self.open_media(line, live=True, record=record)
         except MediaError:
             logger.exception("call %r: no media port", line.sip_call_id)
+            self._gate.refused["media"] += 1
             line.reject(503)
-            return
+            return None
         try:
             if await line.accept(offered):
                 self.calls_served += 1
                 await self._run_agent(line, agent)
         finally:
             line.hang_up()
-            await offered.stream.close()
+            result = await offered.stream.close()
+        return result
 
     async def _run_agent(self, line: AnsweredLine, agent: Serve) -> None:
         """Let the agent serve the call; when the call is over it gets its time to finish, not more."""

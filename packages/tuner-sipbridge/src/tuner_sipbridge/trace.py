@@ -6,7 +6,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | kind | fields beside `at` |
 |---|---|
 | `call.dialled` | target, sip_call_id, correlation_id, scenario, agent |
-| `call.received` | the same, of a call that the agent placed: target is whom it called |
+| `call.received` | the same, of a call that the agent placed: target is whom it called; local: where it came in |
 | `call.registered` | registrar, expires_s (as granted last); the call was free to begin |
 | `call.registration_failed` | registrar, status (0: no answer), cause |
 | `call.target_failed` | target, why, next (the target that is tried now, empty when there is none) |

@@ -26,5 +26,5 @@ def _words(step: Progress) -> str:
             return f"{result.kind}: {result.detail}"
         # Who is not linked has passed on the line: the reason says what is missing.
         return result.reason if result.linked is False else result.detail
-    words = {"came": "a call came", "hosted": "the agent's call is over", "registered": "calling a contact"}
+    words = {"came": "a call came", "registered": "calling a contact"}
     return words.get(step.stage, step.stage)

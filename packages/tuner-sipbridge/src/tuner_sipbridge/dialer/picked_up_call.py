@@ -56,6 +56,7 @@ class PickedUpCall(PlacedCall):
             correlation_id=self.correlation_id,
             scenario=scenario,
             agent=agent,
+            local=f"{self._line.local[0]}:{self._line.local[1]}",
         )
         self._spawn(self._watch_media())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich import box
@@ -100,7 +101,14 @@ def _sentence(result: RunResult) -> Text:
     text.append(_told("response latency", result.response_latency()))
     text.append(_told("barge-in stop time", result.stop_time()))
     text.append("; times in ms, as heard at the caller's RTP port")
+    if result.refused:
+        text.append(f"\n{turned_away(result.refused)}")
     return text
+
+
+def turned_away(refused: Mapping[str, int]) -> str:
+    """What an answering side turned away, in one line."""
+    return f"turned away: {', '.join(f'{count} {reason}' for reason, count in sorted(refused.items()))}"
 
 
 def _told(name: str, values: Distribution) -> str:
