@@ -190,8 +190,8 @@ class Answerer:
         `malformed`: what is no SIP message, or too large to be read. `connections`: closed at once, as too many stood.
         `source`: requests from an address that may not call. `rate`: requests of a source that asks too often.
         `calls`: calls beyond those that are taken at once. `transactions`: requests within a call beyond those in
-        hand. `credentials`: callers and registrations with wrong ones for the last time. `media`: calls for which
-        there was no port.
+        hand. `credentials`: calls and registrations with wrong ones, each try. `media`: calls for which there was no
+        port.
         """
         counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
         return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
@@ -214,8 +214,6 @@ class Answerer:
         elif request.method == "REGISTER" and self._registrar is not None:
             answer = self._registrar.receive(request, now=now, nonce=self._ids.cnonce(), source=source)
             self._driver.reply(request, answer.to(request, tag=self._ids.tag()), source)
-            if answer.status == 403:
-                self._gate.refused["credentials"] += 1
             for change in self._registrar.events():
                 self._on_registration(change)
         elif reply := replies.stray_reply(request, DEFAULT_EXTENSIONS.supported):
@@ -241,7 +239,13 @@ class Answerer:
     def _new_challenger(self, status: Literal[401, 407]) -> Challenger | None:
         if self._credentials is None:
             return None
-        return Challenger(self._credentials, realm=REALM, algorithm=self._algorithm, status=status)
+        return Challenger(
+            self._credentials,
+            realm=REALM,
+            algorithm=self._algorithm,
+            status=status,
+            refused=self._gate.refused,
+        )
 
     def _host_towards(self, source: Hop) -> str:
         """The local address that a caller reaches; an answerer on all interfaces has one for each."""

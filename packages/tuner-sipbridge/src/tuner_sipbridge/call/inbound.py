@@ -67,8 +67,7 @@ class InboundCall(InCall):
             timers: the base values of RFC 3261 §17.
             extensions: session timer, reliable provisional responses and transfers.
             credentials: for challenges to our own requests within the call.
-            refused: where what this call turns away is counted: `transactions`, requests beyond those that it has in
-                hand at a time; `credentials`, an INVITE with wrong ones for the last time.
+            refused: where requests beyond those that the call has in hand at a time are counted, as `transactions`.
         """
         # One tag for the call, challenges included: a repeat of a refusal must look like the first
         # (§8.2.6.2).

@@ -89,8 +89,6 @@ class ReceivedInvite:
         ids, terms = self._ground.ids, self._ground.terms
         admitted = admit(invite, self._challenger, nonce=ids.cnonce(), terms=terms, timer=self._timer)
         if isinstance(admitted, replies.Reply):
-            if admitted.status == 403:
-                self._layer.refused["credentials"] += 1
             self._layer.respond(admitted.to(invite, tag=self._tag), now=now)
             # The nonce must be known when the credentials come: over TCP no timer of the transaction waits for them.
             challenged = admitted.status in (401, 407)

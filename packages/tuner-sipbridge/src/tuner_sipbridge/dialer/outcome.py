@@ -30,6 +30,9 @@ from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sip.reason import in_plain_words
 from tuner_sipbridge.trace import Trace
 
+LEAST_SENT = 10
+"""Packets that we sent, 0.2 s of them, before it means something that none came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -183,7 +186,7 @@ def _method_of(closing: signalling.CallEvent | None) -> str:
 def _unheard(trace: Trace) -> str:
     """That no media came at all, in words; empty when some did, or when none ran."""
     started, media = trace.first("media.started"), media_of(trace)
-    if started is None or not media.sent or media.received:
+    if started is None or media.sent < LEAST_SENT or media.received:
         return ""
     remote = started.fields.get("remote", "the far end")
     return (
