@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from tuner_sipbridge.agents.echo import echo
+from tuner_sipbridge.answered_line import AnsweredLine
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.answering.results import Results
 from tuner_sipbridge.answering.run import answer_by_plan
 from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
 from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.cli.answer_plan import plan_for_agent
 from tuner_sipbridge.dialer.dialer import Dialer
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.report.result import CallResult, RunResult
@@ -204,8 +206,54 @@ async def test_an_agent_is_hosted_and_calls_beyond_the_last_are_turned_away(tmp_
     async with answering(tmp_path, RULES, calls=1) as side, Dialer() as agent:
         async with agent.dial(side.uri("hosted")):
             turned_away = await agent.run(side.uri("human"), TALK)
-        assert (await side.result()).calls == []
+        await side.result()
     assert status_of(turned_away)[0] == 503
+
+
+async def test_a_hosted_call_leaves_what_a_dialled_one_leaves(tmp_path: Path):
+    out = tmp_path / "out"
+    async with answering(tmp_path, RULES, calls=1, out=out) as side, Dialer() as caller:
+        dialled = await caller.run(side.uri("hosted"), TALK, sip_call_id="hosted", correlation_id="ab12")
+        (call,) = (await side.result()).calls
+    assert (call.agent, call.outcome, call.sip_call_id) == ("echo", "success", "hosted")
+    assert (call.correlation_id, call.failure, call.linked) == ("ab12", None, None)
+    assert call.detail == "the agent served the call; the caller hung up"
+    assert call.duration_s > 0.5
+    assert call.trace is not None
+    assert call.recording is not None
+    assert (out / call.recording).stat().st_size > 8000
+    assert call.measures["media"]["received"] > 20
+    assert call.measures["speech_ms"]["caller"], "the caller's words are on the caller's side"
+    trace = Trace.read(out / call.trace)
+    kinds = [event.kind for event in trace.events]
+    order = ("call.received", "call.ringing", "call.answered", "media.started", "call.ended", "media.report")
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
+    theirs = [event.fields["summary"] for event in dialled.trace.of("sip.sent")]
+    assert [event.fields["summary"] for event in trace.of("sip.received")] == theirs
+
+
+async def test_an_agent_that_breaks_is_told_as_the_agents_failure():
+    async def broken(line: AnsweredLine) -> None:
+        raise ValueError("a number 4930123 that nobody may read")
+
+    plan = plan_for_agent("echo", "answer")
+    ready: asyncio.Future[Answerer] = asyncio.get_running_loop().create_future()
+    run = answer_by_plan(
+        plan,
+        partial(Answerer, port=0),
+        Results(),
+        agents={"echo": broken},
+        until=asyncio.get_running_loop().create_future(),
+        calls=1,
+        on_ready=ready.set_result,
+    )
+    task = asyncio.ensure_future(run)
+    async with Dialer() as caller:
+        await caller.run((await ready).uri, TALK)
+    (call,) = (await task).calls
+    assert (call.outcome, call.detail) == ("agent_error", "the agent failed: ValueError")
+    assert call.failure is not None
+    assert call.failure.stage == "call"
 
 
 async def test_who_is_not_allowed_gets_403_and_is_counted():
@@ -225,7 +273,7 @@ async def test_the_command_answers_so_many_calls_and_says_how_they_went(tmp_path
     out = tmp_path / "out"
     process = await asyncio.create_subprocess_exec(
         *("tuner-sipbridge", "answer", f"--plan={tmp_path / 'answering.yaml'}", "--port=0", "--calls=2"),
-        *("--for=20", f"--out={out}", "--json"),
+        *("--for=20", f"--out={out}", f"--pcap={tmp_path / 'calls.pcap'}", "--json"),
         env={"TRUNK_PASSWORD": "s3cret", "PATH": BIN, "HOME": str(tmp_path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -242,6 +290,11 @@ async def test_the_command_answers_so_many_calls_and_says_how_they_went(tmp_path
     assert (calls["human"]["outcome"], calls["no-rule"]["outcome"]) == ("success", "agent_error")
     assert json.loads((out / "result.json").read_text())["passed"] is False
     assert "sales" in (out / "report.html").read_text()
+    assert json.loads(stdout)["refused"] == {}
+    captured = (tmp_path / "calls.pcap").read_bytes()
+    assert captured.count(b"SIP/2.0 404 Not Found") == 1
+    assert b"s3cret" not in captured
+    assert b"\x00\x00\x00\x00\x00\x00\x00\x00" not in captured[24:], "both ends have an address"
 
 
 REGISTER = """REGISTER sip:{host}:{port} SIP/2.0\r

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.caller.scenario import Scenario
+from tuner_sipbridge.dialer.dialer import Dialer
 
 GOOD = """name: tones
 persona: {voice: tone}
@@ -132,3 +135,31 @@ async def test_port_in_use_is_exit_code_3():
         done = await bridge_beside("answer", "--agent=echo", f"--port={answerer.local[1]}")
     assert done.returncode == 3
     assert "cannot bind" in done.stderr
+
+
+async def test_answer_with_an_agent_leaves_results_and_a_capture(scenario, tmp_path):
+    import asyncio
+
+    code = "from tuner_sipbridge.cli import main; main()"
+    arguments = ("answer", "--agent=echo", "--port=0", "--calls=1", "--for=30", f"--out={tmp_path / 'out'}")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, *arguments, f"--pcap={tmp_path / 'calls.pcap'}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        address = (await process.stderr.readline()).decode().rpartition("@")[2].strip()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            host, port = address.split(":")
+            nobody.sendto(b"OPTIONS nonsense\r\n\r\n", (host, int(port)))
+        async with Dialer() as dialer:
+            await dialer.run(f"sip:agent@{address}", Scenario.load(scenario))
+        stdout, _ = await process.communicate()
+    assert process.returncode == 0, stdout
+    assert "1 of 1 calls passed" in stdout.decode()
+    assert "turned away: 1 malformed" in stdout.decode()
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["refused"] == result["summary"]["refused"] == {"malformed": 1}
+    assert (tmp_path / "out" / result["calls"][0]["recording"]).exists()
+    assert b"INVITE sip:agent" in (tmp_path / "calls.pcap").read_bytes()

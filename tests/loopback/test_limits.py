@@ -13,6 +13,7 @@ from tuner_sipbridge.agents.echo import echo
 from tuner_sipbridge.agents.line import Line
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.call.load import Load
+from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.sip.message import Response
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.transaction_layer import MOST_REQUESTS
@@ -130,24 +131,34 @@ async def test_what_is_too_large_is_refused_over_tcp_too_and_counted(header: str
         assert answerer.refused == {"malformed": 1}
 
 
-async def test_a_call_with_too_many_requests_in_hand_is_told_and_counted():
+async def test_a_call_that_asks_too_much_at_once_is_counted_too():
     async with Answerer(echo, port=0, pick="busy") as answerer:
-        assert (await ask(answerer, "INVITE", number=0)).status == 486
-        loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
             far.bind(("127.0.0.1", 0))
             far.setblocking(False)
-            statuses: list[int] = []
-            for number in range(1, MOST_REQUESTS + 1):
-                request = REQUEST.format(method="INFO", header="X-None: 0", number=number)
-                request = request.replace(f"Call-ID: c{number}", "Call-ID: c0")
-                await loop.sock_sendto(far, request.encode(), answerer.local)
-                async with asyncio.timeout(5):
+            loop, statuses = asyncio.get_running_loop(), list[int]()
+            for number in range(MOST_REQUESTS + 2):
+                method = "OPTIONS" if number else "INVITE"
+                text = REQUEST.format(method=method, header="X-None: 0", number=number)
+                await loop.sock_sendto(
+                    far, text.replace(f"Call-ID: c{number}\r", "Call-ID: one\r").encode(), answerer.local
+                )
+                if number == 0:
+                    await loop.sock_recv(far, 65535)
+            async with asyncio.timeout(5):
+                while statuses.count(503) < 2:
                     answer = parse_datagram(await loop.sock_recv(far, 65535))
-                assert isinstance(answer, Response)
-                statuses.append(answer.status)
-        assert statuses == [481] * (MOST_REQUESTS - 1) + [503]
-        assert answerer.refused == {"requests": 1}
+                    assert isinstance(answer, Response)
+                    statuses.append(answer.status)
+        assert answerer.refused == {"transactions": 2}
+
+
+async def test_wrong_credentials_are_counted():
+    async with Answerer(echo, port=0, username="probe", password="s3cret") as answerer:
+        async with Dialer(username="probe", password="wrong") as dialer:
+            run = await dialer.run(answerer.uri, Scenario.model_validate({"name": "s", "steps": ["listen"]}))
+        assert (run.outcome.kind, run.outcome.status) == ("client_error", 407)
+        assert answerer.refused == {"credentials": 1}
 
 
 async def test_over_tcp_a_malformed_message_is_refused_and_the_next_one_served():

@@ -16,7 +16,7 @@ from tuner_sipbridge.net.negotiated_media import parameters_of
 from tuner_sipbridge.sdp.crypto import PLAIN, Srtp
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.routing import Address, Hop
 
 logger = logging.getLogger("tuner_sipbridge.answerer")
 
@@ -45,14 +45,20 @@ class AnsweredLine:
     """One inbound call; what the agent sees of it is `agents.line.Line`."""
 
     def __init__(
-        self, machine: InboundCall, *, source: Hop, host: str, on_incoming: Callable[[AnsweredLine], None]
+        self,
+        machine: InboundCall,
+        *,
+        source: Hop,
+        local: Address,
+        on_incoming: Callable[[AnsweredLine], None],
     ) -> None:
         self.machine, self._on_incoming = machine, on_incoming
         self.source = source
         """Where the first INVITE came from."""
-        self.host = host
-        """Local address that the caller reaches, for the media."""
+        self.local = local
+        """Local address and port that the caller reaches."""
         self._observer: CallObserver[signalling.CallEvent] | None = None
+        self._witness: CallObserver[signalling.CallEvent] | None = None
         self._standing_machine = machine
         self._in_place_of: AnsweredLine | None = None
         self._earlier: list[tuple[Message, Hop, bool, float]] = []
@@ -87,6 +93,11 @@ class AnsweredLine:
         return uri.user or uri.host
 
     @property
+    def host(self) -> str:
+        """Local address that the caller reaches, for the media."""
+        return self.local[0]
+
+    @property
     def stream(self) -> media.MediaStream:
         """The call's media, live.
 
@@ -116,10 +127,19 @@ class AnsweredLine:
         """
         if self._leg is None:
             raise LocalProtocolError("the call is not run yet")
-        self._observer, earlier, self._earlier = observer, self._earlier, []
+        self._observer = observer
+        self._tell_earlier(observer)
+        return self._leg
+
+    def watch(self, witness: CallObserver[signalling.CallEvent]) -> None:
+        """Let somebody see all that happens, and hear of what was sent and received already, while an agent leads."""
+        self._witness = witness
+        self._tell_earlier(witness)
+
+    def _tell_earlier(self, observer: CallObserver[signalling.CallEvent]) -> None:
+        earlier, self._earlier = self._earlier, []
         for message, peer, sent, now in earlier:
             observer.on_message(message, peer, sent=sent, now=now)
-        return self._leg
 
     def ring(self) -> None:
         """Send 180 Ringing."""
@@ -183,9 +203,10 @@ class AnsweredLine:
         return await asyncio.shield(self._ended)
 
     def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
-        """Keep the first messages for whom the call is handed over to; a hosted agent's call has no trace."""
-        if self._observer is not None:
-            self._observer.on_message(message, peer, sent=sent, now=now)
+        """Tell who leads or watches the call; keep the first messages for whom it is handed over to."""
+        told = self._observer or self._witness
+        if told is not None:
+            told.on_message(message, peer, sent=sent, now=now)
         elif self._stream is None and len(self._earlier) < EARLIER_MESSAGES:
             self._earlier.append((message, peer, sent, now))
 
@@ -195,6 +216,8 @@ class AnsweredLine:
             self._observer.on_event(event, now=now)
             self._note_end(event)
             return
+        if self._witness is not None:
+            self._witness.on_event(event, now=now)
         if self._in_place_of is not None:
             if isinstance(event, signalling.Answered) and self._leg is not None:
                 self._in_place_of.go_on_over(self._leg, self.machine, event, now=now)

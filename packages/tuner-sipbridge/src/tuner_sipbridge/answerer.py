@@ -21,6 +21,7 @@ from tuner_sipbridge.call.load import Gate, Load
 from tuner_sipbridge.call.registrar import Registered, Registrar, Removed, Terms
 from tuner_sipbridge.errors import LocalProtocolError, MediaError
 from tuner_sipbridge.media import engine as media
+from tuner_sipbridge.media.engine import MediaResult
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.driver import SipDriver
 from tuner_sipbridge.net.ids import RandomIds
@@ -186,17 +187,15 @@ class Answerer:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """What was turned away, and how often.
+        """What was turned away, by reason.
 
-        `malformed` messages, `connections`, `requests` within calls that had too many in hand, and what `call.load`
-        counts.
+        `malformed`: what is no SIP message, or too large to be read. `connections`: closed at once, as too many stood.
+        `source`: requests from an address that may not call. `rate`: requests of a source that asks too often.
+        `calls`: calls beyond those that are taken at once. `transactions`: requests within a call beyond those in
+        hand. `credentials`: calls and registrations with wrong ones, each try. `media`: calls for which there was no
+        port.
         """
-        driver = self._driver
-        counts = {
-            "malformed": driver.malformed,
-            "connections": driver.refused_connections,
-            "requests": driver.refused_requests,
-        }
+        counts = {"malformed": self._driver.malformed, "connections": self._driver.refused_connections}
         return {name: count for name, count in {**counts, **self._gate.refused}.items() if count}
 
     @property
@@ -250,14 +249,22 @@ class Answerer:
             challenger=self._new_challenger(407),
             timers=self._timers,
             extensions=self._extensions,
+            refused=self._gate.refused,
         )
-        line = AnsweredLine(machine, source=source, host=host, on_incoming=self._on_incoming)
+        local = host, self.local[1]
+        line = AnsweredLine(machine, source=source, local=local, on_incoming=self._on_incoming)
         line.run_on(self._driver, now=now)
 
     def _new_challenger(self, status: Literal[401, 407]) -> Challenger | None:
         if self._credentials is None:
             return None
-        return Challenger(self._credentials, realm=REALM, algorithm=self._algorithm, status=status)
+        return Challenger(
+            self._credentials,
+            realm=REALM,
+            algorithm=self._algorithm,
+            status=status,
+            refused=self._gate.refused,
+        )
 
     def _is_registered(self, call_id: str) -> bool:
         return self._registrar is not None and self._registrar.keeps(call_id, now=clock.now())
@@ -310,21 +317,32 @@ class Answerer:
         stream = await self._engine.open(host=line.host, live=live, record=record)
         return CallMedia(stream, self._driver.shown(line.host)[0], self._codecs, self._ids.srtp(self._srtp))
 
-    async def host(self, line: AnsweredLine, agent: Serve) -> None:
-        """Answer a call and let an agent serve it, to its last word."""
+    async def host(self, line: AnsweredLine, agent: Serve, *, record: bool = False) -> MediaResult | None:
+        """Answer a call and let an agent serve it, to its last word.
+
+        Args:
+            line: a call that is not decided yet.
+            agent: serves it.
+            record: keep both sides.
+
+        Returns:
+            Recording and statistics; None when there was no port for the media.
+        """
         try:
-            offered = await self.open_media(line, live=True)
+            offered = await self.open_media(line, live=True, record=record)
         except MediaError:
             logger.exception("call %r: no media port", line.sip_call_id)
+            self._gate.refused["media"] += 1
             line.reject(503)
-            return
+            return None
         try:
             if await line.accept(offered):
                 self.calls_served += 1
                 await self._run_agent(line, agent)
         finally:
             line.hang_up()
-            await offered.stream.close()
+            result = await offered.stream.close()
+        return result
 
     async def _run_agent(self, line: AnsweredLine, agent: Serve) -> None:
         """Let the agent serve the call; when the call is over it gets its time to finish, not more."""

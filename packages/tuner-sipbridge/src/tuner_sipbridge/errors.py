@@ -5,7 +5,8 @@ SipBridgeError
 ├── ProtocolError
 │   ├── LocalProtocolError    you asked for something the standard forbids
 │   └── RemoteProtocolError   the peer broke the rules
-├── NetworkError              no socket, no route, no name
+├── NetworkError              no socket, no route
+│   └── NotLocated(unknown)   no name, or nobody who can say
 ├── MediaError                the media worker could not do what was asked
 ├── SpeechError               a sentence could not be rendered, or a recogniser could not be loaded
 ├── FileError(file, line)     a scenario or plan file is wrong: names file, line and field
@@ -49,6 +50,18 @@ class RemoteProtocolError(ProtocolError):
 
 class NetworkError(SipBridgeError):
     """A socket could not be opened, or a host could not be reached or resolved."""
+
+
+class NotLocated(NetworkError):
+    """A host name leads to no address.
+
+    Attributes:
+        unknown: there is no such name, or it has no address; False when no name server could say.
+    """
+
+    def __init__(self, message: str, *, unknown: bool) -> None:
+        self.unknown = unknown
+        super().__init__(message)
 
 
 class MediaError(SipBridgeError):

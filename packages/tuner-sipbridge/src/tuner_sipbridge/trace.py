@@ -6,7 +6,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | kind | fields beside `at` |
 |---|---|
 | `call.dialled` | target, sip_call_id, correlation_id, scenario, agent |
-| `call.received` | the same, of a call that the agent placed: target is whom it called |
+| `call.received` | the same, of a call that the agent placed: target is whom it called; local: where it came in |
 | `call.registered` | registrar, expires_s (as granted last); the call was free to begin |
 | `call.registration_failed` | registrar, status (0: no answer), cause |
 | `call.target_failed` | target, why, next (the target that is tried now, empty when there is none) |
@@ -21,9 +21,9 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.parties` | asserted, privacy, diversions, history, user_to_user: those that were named |
 | `call.rejected` | status, reason, cause; where the far end said so: q850, reasons, warnings, hop, retry_after_s |
 | `call.cancelled` | why |
-| `call.timed_out` | stage |
+| `call.timed_out` | stage, why |
 | `call.unreachable` | why |
-| `call.ended` | by (`caller`, `agent`, `network`), reason (plain words); q850 where the far end gave one |
+| `call.ended` | by (`caller`, `agent`, `network`), reason (plain words), status of a response that ended it; as above |
 | `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer, transport |
 | `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear) |
 | `media.srtp_mismatch` | packets (refused so far, and none taken) |
@@ -32,7 +32,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `caller.speech_started` | step, text, barge_in |
 | `caller.speech_ended` | step, speech_ended_at (last voiced sample left the port), interrupted |
 | `caller.digits` | step, digits |
-| `caller.gave_up` | step, waited_s, why |
+| `caller.gave_up` | step, waited_s, why; own_fault where our own audio did not go out |
 | `agent.speech_started`, `agent.speech_stopped` | (none; `at` is the kernel's arrival time) |
 | `agent.digit` | digit, duration_s; by `INFO` for one that came in no RTP packet |
 """

@@ -186,13 +186,19 @@ class TestGlare:
 
 
 class TestTheFarEndIsGone:
-    @pytest.mark.parametrize("status", [408, 481])
-    def test_it_says_so(self, standing: Any, status: int):
+    @pytest.mark.parametrize(("status", "by"), [(408, "network"), (481, "agent")])
+    def test_it_says_so(self, standing: Any, status: int, by: str):
+        """481: it has ended the call, though its BYE did not come. 408: somebody waited for it in vain."""
         act(standing, "hold")
-        standing.reply(status)
+        standing.reply(status, ("Warning", '399 edge "restarted"'), ("Server", "edge/2"))
         assert standing.requests[-1].method == "BYE"
-        assert isinstance(standing.happened[-1], Ended)
-        assert standing.happened[-1].by == "network"
+        ended = standing.happened[-1]
+        assert isinstance(ended, Ended)
+        assert (ended.by, ended.status) == (by, status)
+        assert (ended.failure.said_by, [one.text for one in ended.failure.warnings]) == (
+            "edge/2",
+            ["restarted"],
+        )
         standing.reply(481, to=standing.requests[-1])
         standing.assert_at_rest()
 

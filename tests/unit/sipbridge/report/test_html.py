@@ -106,6 +106,40 @@ def test_a_call_that_failed_says_why_and_needs_no_files(tmp_path: Path) -> None:
     assert page.of("audio") == []
 
 
+def test_beside_the_ladder_stands_what_the_far_end_said(tmp_path: Path) -> None:
+    failure = {
+        "cause": "503 Service Unavailable",
+        "status": 503,
+        "phrase": "Service Unavailable",
+        "reasons": [{"protocol": "Q.850", "cause": 38}],
+        "warnings": [{"code": 399, "agent": "edge", "text": "no <channel>"}],
+        "retry_after_s": 30,
+        "hop": "198.51.100.7:5060 over UDP",
+        "server": "edge/1",
+    }
+    given = {
+        "agent": "a",
+        "scenario": "s",
+        "sip_call_id": "x",
+        "outcome": "upstream_error",
+        "failure": failure,
+    }
+    calls = [CallResult.model_validate(given)]
+    page = read(render_report(RunResult(started_at=0, ended_at=1, calls=calls), tmp_path))
+    text = re.sub(r"\s+", " ", page.text)
+    for words in (
+        "the way to the agent is broken",
+        "before the answer",
+        "198.51.100.7:5060 over UDP (edge/1)",
+        "503 Service Unavailable",
+        "the network is out of order (Q.850 38)",
+        "edge warns: no <channel> (399)",
+        "30 s",
+        "1 upstream error",
+    ):
+        assert words in text
+
+
 def test_files_that_are_gone_leave_their_part_empty(run: RunResult, tmp_path: Path) -> None:
     for path in (tmp_path / "001").iterdir():
         path.unlink()

@@ -81,3 +81,54 @@ def test_the_table_names_what_failed_and_the_sentence_counts() -> None:
     text = console.export_text()
     assert "a / s: not linked: [why]" in text
     assert "1 of 2 calls passed, 1 of 2 linked; response latency p50 812, max 812 (1)" in text
+
+
+DOWN = {
+    "outcome": "upstream_error",
+    "linked": None,
+    "detail": "503 Service Unavailable: the far end is overloaded or down",
+    "failure": {
+        "stage": "set-up",
+        "cause": "503 Service Unavailable: the far end is overloaded or down",
+        "status": 503,
+        "phrase": "Service Unavailable",
+        "reasons": [{"protocol": "Q.850", "cause": 38, "text": ""}],
+        "warnings": [{"code": 399, "agent": "edge", "text": "no <channel>"}],
+        "retry_after_s": 30,
+        "hop": "198.51.100.7:5060 over UDP",
+        "server": "edge/1",
+    },
+}
+
+
+def test_a_failed_call_is_told_with_its_class_and_its_hop_and_failures_are_counted() -> None:
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))
+    result = run_of(call(), call(**DOWN), call(**DOWN), call(linked=False, reason="not linked: no call"))
+    print_results(result, console)
+    text = console.export_text()
+    assert "a / s: upstream error: 503 Service Unavailable: the far end is overloaded or down\n" in text
+    assert "  before the answer, at 198.51.100.7:5060 over UDP (edge/1)\n" in text
+    assert "1 of 4 calls passed (2 upstream error), 1 of 2 linked" in text
+    assert result.summary()["outcomes"] == {"success": 2, "upstream_error": 2}
+
+
+def test_result_json_of_a_call_that_passed_says_so_by_null(tmp_path: Path) -> None:
+    result = run_of(call(), call(**DOWN))
+    result.write(tmp_path)
+    passed, failed = json.loads((tmp_path / "result.json").read_text())["calls"]
+    assert passed["failure"] is None
+    assert set(failed["failure"]) == {
+        *(
+            "stage",
+            "cause",
+            "status",
+            "phrase",
+            "q850",
+            "reasons",
+            "warnings",
+            "retry_after_s",
+            "hop",
+            "server",
+        )
+    }
+    assert RunResult.read(tmp_path).calls == result.calls

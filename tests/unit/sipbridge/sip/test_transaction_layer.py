@@ -265,5 +265,5 @@ def test_a_far_end_with_too_many_requests_in_hand_is_told_when_to_come_again():
     layer.receive(request("INFO", branch="z9hG4bK-more"), now=0.0, source=PEER)
     ((answer, _),) = layer.outgoing()
     assert isinstance(answer, Response)
-    assert (answer.status, answer.headers.get("Retry-After"), layer.refused) == (503, "32", 1)
+    assert (answer.status, answer.headers.get("Retry-After"), layer.refused["transactions"]) == (503, "32", 1)
     assert layer.events() == []

@@ -21,7 +21,10 @@ class AnsweringDisplay:
 
 def _words(step: Progress) -> str:
     if step.result is not None:
+        result = step.result
+        if result.outcome != "success":
+            return f"{result.kind}: {result.detail}"
         # Who is not linked has passed on the line: the reason says what is missing.
-        return step.result.reason if step.result.linked is False else step.result.detail
-    words = {"came": "a call came", "hosted": "the agent's call is over", "registered": "calling a contact"}
+        return result.reason if result.linked is False else result.detail
+    words = {"came": "a call came", "registered": "calling a contact"}
     return words.get(step.stage, step.stage)

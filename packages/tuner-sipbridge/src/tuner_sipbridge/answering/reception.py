@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 from tuner_sipbridge.answered_line import AnsweredLine, Serve
 from tuner_sipbridge.answerer import Answerer
+from tuner_sipbridge.answering.hosted import HostedCall
 from tuner_sipbridge.answering.results import Progress, Results
 from tuner_sipbridge.answering.transfers import Transfers
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan, AnsweringRule
-from tuner_sipbridge.caller.answering_rules import IncomingCall, NoAnswer, Reject, Rule
+from tuner_sipbridge.caller.answering_rules import UNNAMED, IncomingCall, NoAnswer, Reject, Rule
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import render_scenario
 from tuner_sipbridge.caller.tone import with_beep
@@ -119,10 +120,9 @@ class Reception:
         if chosen.rule.host is not None:
             self._standing.add(line)
             try:
-                await self._host(line, answerer, chosen, chosen.rule.host)
+                await self._host(line, answerer, chosen, chosen.rule.host, number)
             finally:
                 self._standing.discard(line)
-            self._results.tell(Progress("hosted", number, chosen.name))
             return
         try:
             offered = await answerer.open_media(line, record=True)
@@ -138,13 +138,21 @@ class Reception:
             self._standing.discard(call)
             await call.close()
 
-    async def _host(self, line: AnsweredLine, answerer: Answerer, chosen: AnsweringRule, agent: str) -> None:
+    async def _host(
+        self, line: AnsweredLine, answerer: Answerer, chosen: AnsweringRule, host: str, number: int
+    ) -> None:
+        agent = chosen.rule.agent if chosen.rule.agent != UNNAMED else host
+        call = HostedCall(line, scenario=chosen.name, agent=agent)
         line.ring()
         try:
             async with asyncio.timeout(chosen.rule.ring_s):
                 await line.ended()
         except TimeoutError:
-            await answerer.host(line, self._agents[agent])
+            run = await call.serve(answerer, self._agents[host])
+        else:
+            run = call.run(None)
+        # Who calls a hosted agent has told Tuner of the call, not we.
+        await self._results.settle(run, number=number, rule=chosen.name, agent=agent, ask=False)
 
     async def _lead(self, call: PickedUpCall, chosen: AnsweringRule, number: int) -> None:
         rule = chosen.rule

@@ -13,6 +13,7 @@ from tuner_sipbridge.batch import write_call
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.link import LinkDesk, LinkResult, unknown
 from tuner_sipbridge.report.collect import call_result
+from tuner_sipbridge.report.pcap import PcapFile
 from tuner_sipbridge.report.result import CallResult
 
 
@@ -21,13 +22,13 @@ class Progress:
     """One step of an answered call.
 
     Attributes:
-        stage: what was reached; `hosted` calls end without a result.
+        stage: what was reached.
         number: of the call, from 1.
         rule: name of the rule that decided.
         result: how it went, at `ended`.
     """
 
-    stage: Literal["came", "hosted", "ended", "registered"]
+    stage: Literal["came", "ended", "registered"]
     number: int
     rule: str
     result: CallResult | None = None
@@ -42,6 +43,7 @@ class Results:
         desk: LinkDesk | None = None,
         link_wait_s: float = 15.0,
         out: Path | None = None,
+        capture: PcapFile | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         """Begin without calls.
@@ -50,8 +52,10 @@ class Results:
             desk: registers the calls with a local Tuner and asks for their links.
             link_wait_s: how long after the end of a call to wait for the agent's post.
             out: the directory `result.json` will lie in; each call is written below its `calls`.
+            capture: gets the SIP messages of each call when it ends.
             on_progress: told of every step, in the event loop.
         """
+        self._capture = capture
         self._desk, self._link_wait_s, self._out = desk, link_wait_s, out
         self.tell = on_progress
         self._calls: dict[int, CallResult] = {}
@@ -79,13 +83,16 @@ class Results:
                 started_at=at,
             )
 
-    async def settle(self, run: CallRun, *, number: int, rule: str, agent: str) -> None:
-        """Link, measure and write a call that is over.
+    async def settle(self, run: CallRun, *, number: int, rule: str, agent: str, ask: bool = True) -> None:
+        """Link, measure and write a call that is over; `ask`: whether the local Tuner was told of it.
 
         Raises:
             NetworkError: the local Tuner is gone.
+            FileError: the capture cannot be written.
         """
-        link = await self._link(run)
+        link = await self._link(run) if ask else unknown(run.sip_call_id)
+        if self._capture is not None:
+            self._capture.add(run.trace)
         result = await asyncio.to_thread(self._finish, run, link, number, rule, agent)
         self._calls[number] = result
         self.tell(Progress("ended", number, rule, result))

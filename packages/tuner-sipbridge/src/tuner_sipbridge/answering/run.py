@@ -82,4 +82,10 @@ async def answer_by_plan(
         reception.hang_up()
     if reception.done.done():
         reception.done.result()
-    return RunResult(name=plan.name, started_at=started_at, ended_at=clock.now(), calls=results.calls)
+    return RunResult(
+        name=plan.name,
+        started_at=started_at,
+        ended_at=clock.now(),
+        calls=results.calls,
+        refused=dict(answerer.refused),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuner_sipbridge.sip.message import REASONS, Response
+from tuner_sipbridge.sip.message import REASONS, Message, Response
 from tuner_sipbridge.sip.reason import Reason, Warning, reasons_of, warnings_of
 
 _CAUSES = {
@@ -61,12 +61,12 @@ _CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a final response says of itself beyond its status.
+    """What a final response, or a BYE, says of itself beyond its status.
 
     Attributes:
         reasons: its Reason headers (RFC 3326).
         warnings: its Warning headers (RFC 3261 §20.43).
-        said_by: the Server header: which element of the path refused.
+        said_by: the Server header, User-Agent of a BYE: which element of the path it was.
         retry_after_s: when to come again, None when it does not say.
     """
 
@@ -82,13 +82,17 @@ class Failure:
         return next((cause for cause in causes if cause is not None), None)
 
 
-def failure_of(response: Response) -> Failure:
-    """Reason, Warning, Server and Retry-After of a final response."""
-    wait = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(" \t")
+NO_FAILURE = Failure()
+
+
+def failure_of(message: Message) -> Failure:
+    """Reason, Warning, Server and Retry-After of a final response or of a BYE."""
+    headers = message.headers
+    wait = (headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(" \t")
     return Failure(
-        reasons_of(response.headers),
-        warnings_of(response.headers),
-        response.headers.get("Server") or "",
+        reasons_of(headers),
+        warnings_of(headers),
+        headers.get("Server" if isinstance(message, Response) else "User-Agent") or "",
         int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 10 else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -46,6 +47,7 @@ class Challenger:
         algorithm: Literal["SHA-256", "MD5"] = "SHA-256",
         status: Literal[401, 407] = 407,
         attempts: int = 2,
+        refused: Counter[str] | None = None,
     ) -> None:
         """Prepare.
 
@@ -56,7 +58,9 @@ class Challenger:
             status: 407 (Proxy-Authenticate, as SIP trunks do) or 401 (WWW-Authenticate).
             attempts: how many wrong answers are heard; the last of them is refused with 403, the ones before
                 are challenged again.
+            refused: where each wrong answer is counted as `credentials`.
         """
+        self._refused: Counter[str] = Counter() if refused is None else refused
         self._credentials = credentials
         self._realm = realm
         self._algorithm = algorithm
@@ -75,6 +79,7 @@ class Challenger:
         given = _fields_of(answer).get("nonce", "")
         if not self._is_right(answer, request.method, given):
             self._wrong += 1
+            self._refused["credentials"] += 1
             return Refused(403, REASONS[403]) if self._wrong >= self._attempts else self._challenge(nonce)
         count = _count_of(answer)
         if given not in self._counts or count <= self._counts[given]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tuner_sipbridge.call.authentication import Authentication, Unanswerable
+from tuner_sipbridge.call.causes import NO_FAILURE, Failure, failure_of
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.requests import PRODUCT, Reach, again, credentials_in
 from tuner_sipbridge.sip.dialog import Dialog
@@ -24,6 +25,21 @@ _MOST_TRIES = 4
 _REFRESHES = frozenset({"INVITE", "UPDATE"})
 _OF_THE_CALL = _REFRESHES | {"INFO"}
 """Methods whose 481 ends the call; that to a NOTIFY or REFER ends but the subscription (RFC 5057 §5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Why the far end has no such dialog.
+
+    Attributes:
+        text: in plain words.
+        status: of the response that says so, 0 when there was none.
+        failure: what that response says beyond its status.
+    """
+
+    text: str
+    status: int = 0
+    failure: Failure = NO_FAILURE
 
 
 @dataclass(slots=True)
@@ -65,8 +81,8 @@ class DialogRequests:
         self._authentication = authentication
         self._waiting: dict[tuple[int, str], _Waiting] = {}
         self._ack: Request | None = None
-        self.gone = ""
-        """Why the far end has no such dialog, in plain words; empty while it has (§12.2.1.2)."""
+        self.gone: Gone | None = None
+        """Why the far end has no such dialog; None while it has (§12.2.1.2)."""
 
     def send(
         self,
@@ -113,7 +129,7 @@ class DialogRequests:
             return
         status, method = response.status, request.method
         if (status == 481 and method in _OF_THE_CALL) or (status == 408 and method in _REFRESHES):
-            self._lose(f"the far end answered {method} with {status}: it knows nothing of the call")
+            self.gone = self.gone or _gone(method, response)
         waiting.then(response, now)
 
     def take_silence(self, request: Request, *, now: float) -> None:
@@ -122,7 +138,7 @@ class DialogRequests:
         if waiting is None:
             return
         if request.method in _REFRESHES:
-            self._lose(f"the far end did not answer {request.method}: it is gone")
+            self.gone = self.gone or Gone(f"the far end did not answer {request.method}: it is gone")
         waiting.then(None, now)
 
     def abandon(self, request: Request, *, now: float) -> None:
@@ -163,8 +179,12 @@ class DialogRequests:
         self._ack = ack
         self._layer.send_alone(ack, towards=self._dialog.strict_router)
 
-    def _lose(self, why: str) -> None:
-        self.gone = self.gone or why
+
+def _gone(method: str, response: Response) -> Gone:
+    """481: the far end has no such call. 408: somebody on the way waited for it in vain."""
+    status = response.status
+    why = "it knows nothing of the call" if status == 481 else "somebody on the way waited for it in vain"
+    return Gone(f"the far end answered {method} with {status}: {why}", status, failure_of(response))
 
 
 def _key(request: Request) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from tuner_sipbridge.call.causes import Failure
+from tuner_sipbridge.call.causes import NO_FAILURE, Failure
 from tuner_sipbridge.call.parties import Parties
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sdp.session import SessionDescription
@@ -149,7 +149,7 @@ class Rejected:
     status: int
     reason: str
     text: str
-    failure: Failure = field(default=Failure(), compare=False)
+    failure: Failure = field(default=NO_FAILURE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class AuthenticationRefused:
     text: str
     reason: str = ""
     problem: Problem = field(default="wrong credentials", compare=False)
-    failure: Failure = field(default=Failure(), compare=False)
+    failure: Failure = field(default=NO_FAILURE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +214,15 @@ class Ended:
     Attributes:
         by: who hung up; `network` when the far end is gone without a BYE.
         reason: plain words, the far end's Reason header (RFC 3326) where it gave one.
+        status: of the response that ended the call, 0 when it was none. After 481 the far end has ended the call,
+            and its BYE did not reach us (RFC 5057 §5.1).
+        failure: Reason and Warning headers of the BYE or of that response, and who sent them.
     """
 
     by: Party
     reason: str = ""
+    status: int = field(default=0, compare=False)
+    failure: Failure = field(default=NO_FAILURE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from tuner_sipbridge.call.invite_usage import InviteUsage
 from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.replaces import Replaces
-from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 
@@ -16,13 +15,6 @@ class InCall(Transacting):
 
     `OutboundCall` and `InboundCall` give `_standing_usage`.
     """
-
-    _layer: TransactionLayer
-
-    @property
-    def refused_requests(self) -> int:
-        """Requests of the far end that got 503, because it had too many in hand."""
-        return self._layer.refused
 
     def _standing_usage(self) -> InviteUsage | None:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tuner_sipbridge.call import replies
@@ -51,6 +52,7 @@ class InboundCall(InCall):
         timers: Timers = DEFAULT_TIMERS,
         extensions: Extensions = DEFAULT_EXTENSIONS,
         credentials: Credentials | None = None,
+        refused: Counter[str] | None = None,
     ) -> None:
         """Take the INVITE.
 
@@ -65,11 +67,12 @@ class InboundCall(InCall):
             timers: the base values of RFC 3261 §17.
             extensions: session timer, reliable provisional responses and transfers.
             credentials: for challenges to our own requests within the call.
+            refused: where requests beyond those that the call has in hand at a time are counted, as `transactions`.
         """
         # One tag for the call, challenges included: a repeat of a refusal must look like the first
         # (§8.2.6.2).
         self._tag = ids.tag()
-        self._layer = TransactionLayer(timers)
+        self._layer = TransactionLayer(timers, refused=refused)
         transport = source.transport if source else transport_in_via(invite.via.transport)
         reach = Reach(local, invite.uri.user, transport, secure=invite.uri.scheme == "sips")
         authentication = Authentication(credentials, ids)

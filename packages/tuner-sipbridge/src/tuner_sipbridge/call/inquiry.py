@@ -83,11 +83,6 @@ class Inquiry(Transacting):
         self._layer.handle_timer(now=now)
         self._pump(now)
 
-    @property
-    def refused_requests(self) -> int:
-        """Requests of the far end that got 503, because it had too many in hand."""
-        return self._layer.refused
-
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
         return self._layer.next_deadline()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.authentication import Authentication
-from tuner_sipbridge.call.dialog_requests import DialogRequests
+from tuner_sipbridge.call.causes import NO_FAILURE, Failure, failure_of
+from tuner_sipbridge.call.dialog_requests import DialogRequests, Gone
 from tuner_sipbridge.call.events import CallEvent, Ended, Party
 from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Ids
@@ -203,7 +204,7 @@ class InviteUsage:
             self.own.refresh()
         elif due == "expired" and not self._over:
             self._farewell = EXPIRED
-            self._lose("the session was not refreshed in time: the far end is gone", now)
+            self._lose(Gone("the session was not refreshed in time: the far end is gone"), now)
         if self._give_up_changes_at is not None and now >= self._give_up_changes_at:
             self._give_up_changes_at = None
             self.own.abandon(now=now)
@@ -237,8 +238,10 @@ class InviteUsage:
 
     def _go_on(self, now: float) -> None:
         """What waited for the message or moment that just was."""
-        if self.requests.gone and self._confirmed and not self._over:
-            self._lose(self.requests.gone, now)
+        gone = self.requests.gone
+        if gone is not None and self._confirmed and not self._over:
+            # Who answers 481 has ended the call, though its BYE did not come (RFC 5057 §5.1).
+            self._lose(gone, now, by=self._peer if gone.status == 481 else "network")
         if self._over or not self._confirmed:
             if self._give_up_changes_at is not None and not self.own.inviting:
                 self._give_up_changes_at = None
@@ -262,11 +265,11 @@ class InviteUsage:
         self.peers.forget()
         self._bye_wanted = False
         if not self._over:
-            self._end(self._peer, request.headers.get("Reason") or "", now)
+            self._end(self._peer, request.headers.get("Reason") or "", now, failure=failure_of(request))
 
-    def _lose(self, why: str, now: float) -> None:
+    def _lose(self, gone: Gone, now: float, *, by: Party = "network") -> None:
         """The far end is gone; a BYE is sent all the same (§12.2.1.2, RFC 4028 §10)."""
-        self._end("network", why, now)
+        self._end(by, gone.text, now, status=gone.status, failure=gone.failure)
         self.peers.forget()
         self._send_bye(now)
 
@@ -277,11 +280,13 @@ class InviteUsage:
     def _reply(self, reply: replies.Reply, request: Request, now: float) -> None:
         self._layer.respond(reply.to(request), now=now)
 
-    def _end(self, by: Party, reason: str, now: float) -> None:
+    def _end(
+        self, by: Party, reason: str, now: float, *, status: int = 0, failure: Failure = NO_FAILURE
+    ) -> None:
         self._over = True
         self.timer.stop()
         self.transfers.stop()
         if self.own.inviting:
             # Its final response still gets an ACK if it comes (487 after our BYE, §15.1.2).
             self._give_up_changes_at = now + self._timers.patience
-        self._events.append(Ended(by, reason))
+        self._events.append(Ended(by, reason, status, failure))

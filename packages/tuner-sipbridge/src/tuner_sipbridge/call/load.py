@@ -38,7 +38,8 @@ class Gate:
         self._load, self._allowed = load, allowed
         self._buckets: dict[str, tuple[float, float]] = {}
         self.refused: Counter[str] = Counter()
-        """How many requests came over which bound: `calls`, `rate`; `source` is not allowed."""
+        """How many requests came over which bound: `calls`, `rate`; `source` is not allowed. Calls count theirs here
+        too."""
 
     def objection(self, source: str, *, calls: int, new_call: bool, now: float) -> Reply | None:
         """What a request from the address `source` is refused with, None to let it in.

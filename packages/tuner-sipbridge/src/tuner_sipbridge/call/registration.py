@@ -206,11 +206,6 @@ class Registration(Transacting):
         if self._next_at is not None and now >= self._next_at and self._sent is None:
             self._begin(now)
 
-    @property
-    def refused_requests(self) -> int:
-        """Requests of the far end that got 503, because it had too many in hand."""
-        return self._layer.refused
-
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
         deadlines = (self._layer.next_deadline(), self._next_at)

@@ -18,6 +18,9 @@ from tuner_sipbridge.caller.scenario import Text, Wait
 Action: TypeAlias = Literal["scenario", "host", "voicemail", "busy", "no_answer", "reject"]
 ACTIONS: tuple[Action, ...] = ("scenario", "host", "voicemail", "busy", "no_answer", "reject")
 
+UNNAMED = "agent"
+"""What an agent is called whose rule does not name it."""
+
 
 @dataclass(frozen=True, slots=True)
 class IncomingCall:
@@ -145,7 +148,7 @@ class Rule(_Part):
     ] = None
     agent: Annotated[
         str, Field(min_length=1, max_length=64, description="Name of the agent in the report.")
-    ] = "agent"
+    ] = UNNAMED
     called: Annotated[Pattern | None, Field(description="User part of the URI that is called.")] = None
     caller: Annotated[Pattern | None, Field(description="User part of the caller's URI.")] = None
     headers: Annotated[dict[str, Pattern], Field(description="Headers that the INVITE must have.")] = {}

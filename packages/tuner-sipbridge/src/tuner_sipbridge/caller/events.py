@@ -110,11 +110,13 @@ class GaveUp:
         step: index of the step that could not be done.
         waited_s: how long the caller waited.
         why: plain words.
+        own_fault: the agent has no part in it: our own audio did not go out.
     """
 
     step: int
     waited_s: float
     why: str
+    own_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)

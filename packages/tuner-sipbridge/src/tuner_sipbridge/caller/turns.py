@@ -140,7 +140,7 @@ class Caller:
                 continue
             give_up = self._give_up_at()
             if give_up is not None and now >= give_up:
-                self._give_up(now, self._why_given_up())
+                self._give_up(now, self._why_given_up(), own_fault=self._ordered)
             return
 
     def _due(self) -> float | None:
@@ -220,8 +220,8 @@ class Caller:
         self._completed = True
         self._finish(HangUp(why))
 
-    def _give_up(self, now: float, why: str) -> None:
-        self._events.append(GaveUp(self._step, now - self._waiting_since(), why))
+    def _give_up(self, now: float, why: str, *, own_fault: bool = False) -> None:
+        self._events.append(GaveUp(self._step, now - self._waiting_since(), why, own_fault))
         if self._speaking:
             self._orders.append(StopSpeaking())
         self._finish(HangUp(f"the caller gave up: {why}"))

@@ -21,7 +21,7 @@ from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.answering.transfers import Transfers
 from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
-from tuner_sipbridge.cli.answer_plan import Course, answer_plan, credentials_of, terms_of
+from tuner_sipbridge.cli.answer_plan import Course, answer_plan, credentials_of, plan_for_agent, terms_of
 from tuner_sipbridge.cli.exits import USAGE, errors_as_exit_codes
 from tuner_sipbridge.cli.extension_options import (
     FollowTransfers,
@@ -31,7 +31,7 @@ from tuner_sipbridge.cli.extension_options import (
     SessionRefresher,
     extensions_of,
 )
-from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, TunerUrl
+from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, Pcap, TunerUrl
 from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
 from tuner_sipbridge.cli.transport_options import (
     AnswerTransport,
@@ -42,6 +42,7 @@ from tuner_sipbridge.cli.transport_options import (
     TransportName,
 )
 from tuner_sipbridge.net.tls import TlsSettings
+from tuner_sipbridge.report.terminal import turned_away
 
 
 class AgentName(StrEnum):
@@ -107,11 +108,12 @@ def answer(
     min_se: MinSe = None,
     reliable: Reliable = None,
     follow_transfers: FollowTransfers = False,
-    calls: Annotated[int | None, typer.Option(min=1, help="With a plan: end after so many calls.")] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="End after so many calls.")] = None,
     for_s: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", min=0.1, help="End after so many seconds.")
     ] = None,
     out: Out = None,
+    pcap: Pcap = None,
     as_json: AsJson = False,
     tuner: TunerUrl = None,
     link_wait: LinkWait = 15.0,
@@ -123,8 +125,8 @@ def answer(
     """Answer SIP calls with a reference agent, or by a plan as the humans whom an agent calls, until interrupted.
 
     The agents `pipecat` and `livekit` post each call to Tuner as TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_AGENT_ID
-    and TUNER_BASE_URL say. Exit code with --plan: 0: all calls passed. 1: one did not, or did not come. 2: bad usage
-    or file. 3: could not run.
+    and TUNER_BASE_URL say. Exit code with --plan, --calls, --out, --pcap or --json: 0: all calls passed. 1: one did
+    not, or did not come. 2: bad usage or file. 3: could not run.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
     if (username is None) != (password is None):
@@ -162,12 +164,14 @@ def answer(
             allow=AllowList.of(allow) if allow is not None else None,
             extensions=terms,
         )
+        if rules is None and agent is not None and (calls or out or pcap or as_json):
+            rules = plan_for_agent(agent.value, pick.value)
         if rules is not None:
             follows = follow_transfers or rules.settings.transfers == "follow"
             transfers = (
                 Transfers(tls=tls, public_address=public_address, extensions=terms) if follows else None
             )
-            course = Course(calls, for_s, out, tuner, link_wait, as_json, transfers)
+            course = Course(calls, for_s, out, tuner, link_wait, as_json, pcap, fault, transfers)
             answer_plan(rules, answerer, course, _interrupted)
         elif agent is not None:
             asyncio.run(_answer(agent, fault, answerer, for_s))
@@ -187,6 +191,8 @@ async def _answer(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(for_s):
                 await _interrupted()
+        if answerer.refused:
+            typer.echo(turned_away(answerer.refused))
 
 
 async def _interrupted() -> None:

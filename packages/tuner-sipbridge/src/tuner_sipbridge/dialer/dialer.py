@@ -16,7 +16,7 @@ from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
 from tuner_sipbridge.dialer.leg_terms import NOBODY, LegTerms
-from tuner_sipbridge.dialer.outcome import Outcome, class_of_error
+from tuner_sipbridge.dialer.outcome import outcome_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.placing import Placing, Wanted
 from tuner_sipbridge.dialer.play import play
@@ -291,7 +291,7 @@ class Dialer:
                 trace=trace,
             )
         except SipBridgeError as error:
-            outcome = Outcome(class_of_error(error), str(error))
+            outcome = outcome_of_error(error, trace)
             return CallRun.undialled(
                 target, call_id, correlation, scenario=scenario.name, outcome=outcome, trace=trace
             )

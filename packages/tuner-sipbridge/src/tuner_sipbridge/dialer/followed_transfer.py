@@ -22,6 +22,7 @@ from tuner_sipbridge.net.ids import new_sip_call_id
 from tuner_sipbridge.sip.message import Message
 from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.trace import Trace
 
 
 class FollowedTransfer:
@@ -85,7 +86,7 @@ class FollowedTransfer:
                 if self._attempts.goes_on(event, now=now):
                     return
                 event = self._attempts.told(event)
-                outcome = outcome_of(event, completed=False)
+                outcome = outcome_of(event, Trace(), completed=False)
                 self._call.stay(outcome.status or _status_of(event), outcome.detail, now=now)
             case _:
                 pass

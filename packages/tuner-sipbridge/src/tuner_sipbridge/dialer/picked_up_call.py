@@ -11,7 +11,7 @@ from tuner_sipbridge.answered_line import AnsweredLine, CallMedia
 from tuner_sipbridge.audio import g711
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.caller.tone import ring_back
-from tuner_sipbridge.dialer.outcome import Outcome
+from tuner_sipbridge.dialer.outcome import Outcome, located
 from tuner_sipbridge.dialer.placed_call import Follow, PlacedCall
 from tuner_sipbridge.media import engine as media
 from tuner_sipbridge.net import clock
@@ -62,6 +62,7 @@ class PickedUpCall(PlacedCall):
             correlation_id=self.correlation_id,
             scenario=scenario,
             agent=agent,
+            local=f"{self._line.local[0]}:{self._line.local[1]}",
         )
         self._spawn(self._watch_media())
 
@@ -133,9 +134,11 @@ class PickedUpCall(PlacedCall):
         match self._closing:
             case signalling.Cancelled(why=why):
                 because = f" ({why})" if why else ""
-                return Outcome("agent_error", f"the agent gave up before the call was picked up{because}")
+                gave_up = Outcome("agent_error", f"the agent gave up before the call was picked up{because}")
+                return located(gave_up, self.trace, method="CANCEL")
             case signalling.NegotiationFailed(text=text):
-                return Outcome("agent_error", f"the agent's offer cannot be answered: {text}")
+                unanswered = Outcome("agent_error", f"the agent's offer cannot be answered: {text}")
+                return located(unanswered, self.trace, method="INVITE")
             case _:
                 return super().outcome(completed=completed)
 

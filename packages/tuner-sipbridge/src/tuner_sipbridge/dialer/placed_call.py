@@ -14,7 +14,7 @@ from tuner_sipbridge.call.outbound import OutboundCall
 from tuner_sipbridge.caller import events as turns
 from tuner_sipbridge.dialer.dialled_leg import DialledLeg
 from tuner_sipbridge.dialer.message_notes import FormerLeg, note_message
-from tuner_sipbridge.dialer.outcome import Outcome, error_of, outcome_of
+from tuner_sipbridge.dialer.outcome import Outcome, error_of, located, outcome_of
 from tuner_sipbridge.dialer.signalling_notes import is_closing, note
 from tuner_sipbridge.errors import CallError, LocalProtocolError, MediaError
 from tuner_sipbridge.media import engine as media
@@ -145,13 +145,11 @@ class PlacedCall(DialledLeg):
 
     def outcome(self, *, completed: bool) -> Outcome:
         """Class and plain words of how the call went; `completed`: every step of the scenario was played."""
-        gave_up = self.trace.last("caller.gave_up")
-        why = str(gave_up.fields["why"]) if gave_up is not None else ""
         if self._undecipherable:
-            return Outcome("upstream_error", self._undecipherable)
+            return located(Outcome("upstream_error", self._undecipherable), self.trace)
         if self._media_error is not None:
-            return Outcome("indeterminate", str(self._media_error))
-        return outcome_of(self._closing, completed=completed, gave_up=why, provider=self._provider)
+            return located(Outcome("indeterminate", str(self._media_error)), self.trace)
+        return outcome_of(self._closing, self.trace, completed=completed, provider=self._provider)
 
     def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
         """Note a message of the leg; what is secret in it is removed."""

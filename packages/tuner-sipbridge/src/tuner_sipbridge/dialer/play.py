@@ -64,4 +64,7 @@ def _carry_out(order: Order, call: PlacedCall, utterances: Mapping[int, Utteranc
 def _note(event: CallerEvent, call: PlacedCall) -> None:
     if isinstance(event, GaveUp):
         waited_s = round(event.waited_s, 3)
-        call.trace.note("caller.gave_up", at=clock.now(), step=event.step, waited_s=waited_s, why=event.why)
+        own = {"own_fault": True} if event.own_fault else {}
+        call.trace.note(
+            "caller.gave_up", at=clock.now(), step=event.step, waited_s=waited_s, why=event.why, **own
+        )

@@ -7,7 +7,7 @@ from typing import Any
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.causes import Failure
 from tuner_sipbridge.call.events import CLOSING_EVENTS
-from tuner_sipbridge.sip.reason import in_plain_words, reasons_in
+from tuner_sipbridge.sip.reason import in_plain_words
 from tuner_sipbridge.trace import Trace
 
 
@@ -61,16 +61,15 @@ def _closing_row(event: signalling.CallEvent) -> tuple[str, dict[str, Any]] | No
             return "call.rejected", {**fields, **failure_fields(event.failure)}
         case signalling.Cancelled(why=why):
             return "call.cancelled", {"why": in_plain_words(why)}
-        case signalling.TimedOut(stage=stage):
-            return "call.timed_out", {"stage": stage}
+        case signalling.TimedOut(stage=stage, text=text):
+            return "call.timed_out", {"stage": stage, "why": text}
         case signalling.Unreachable(text=text):
             return "call.unreachable", {"why": text}
         case signalling.NegotiationFailed(text=text):
             return "call.ended", {"by": "network", "reason": text}
-        case signalling.Ended(by=by, reason=reason):
-            causes = [one.cause for one in reasons_in(reason) if one.protocol.upper() == "Q.850"]
-            fields = {"by": by, "reason": in_plain_words(reason)}
-            return "call.ended", {**fields, "q850": causes[0]} if causes else fields
+        case signalling.Ended(by=by, reason=reason, status=status, failure=failure):
+            fields = {"by": by, "reason": in_plain_words(reason), **({"status": status} if status else {})}
+            return "call.ended", {**fields, **failure_fields(failure)}
         case _:
             return None
 

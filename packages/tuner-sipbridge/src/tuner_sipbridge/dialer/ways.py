@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from tuner_sipbridge.errors import NetworkError
+from tuner_sipbridge.errors import NetworkError, NotLocated
 from tuner_sipbridge.net.locator import Locator
 from tuner_sipbridge.net.resolver import draw
 from tuner_sipbridge.net.udp import local_address_towards
@@ -72,21 +72,24 @@ class Ways:
         Those that failed a moment ago come last.
 
         Raises:
-            NetworkError: there is none.
+            NotLocated: there is none.
+            NetworkError: this machine has no route there.
             LocalProtocolError: the URI, or that of a trunk, asks for what cannot be.
         """
         # Every hop of a call to a sips URI is TLS (RFC 3261 §26.2.2).
         transports = ("tls",) if uri.scheme == "sips" else self._transports
         ways: list[Way] = []
         problems: list[str] = []
+        unknown = True
         for place in by_priority_and_weight(self._trunks, draw) or (None,):
             located = await self._locator.locate(
                 place.uri if place else uri, transports=transports, families=self._families
             )
             ways += [Way(hop, place.uri if place else None) for hop in located.targets]
             problems += [located.problem] if located.problem else []
+            unknown = unknown and not located.failed
         if not ways:
-            raise NetworkError("; ".join(problems))
+            raise NotLocated("; ".join(problems), unknown=unknown)
         order = self._locator.order([way.hop for way in ways])
         ways.sort(key=lambda way: order.index(way.hop))
         return list(self._routed(ways))

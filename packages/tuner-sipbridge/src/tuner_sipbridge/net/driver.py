@@ -47,8 +47,6 @@ class CallMachine(Protocol[_Told_co]):
     def unheard(self, branch: str, method: str, why: str, *, now: float) -> None: ...  # noqa: D102
     def handle_timer(self, *, now: float) -> None: ...  # noqa: D102
     def next_deadline(self) -> float | None: ...  # noqa: D102
-    @property
-    def refused_requests(self) -> int: ...  # noqa: D102
     def outgoing(self) -> list[tuple[Message, Hop]]: ...  # noqa: D102
     def events(self) -> Sequence[_Told_co]: ...  # noqa: D102
 
@@ -191,7 +189,6 @@ class SipDriver:
         self._without_tcp = Penalties[Address]()
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[str, Leg[Any]] = {}
-        self._refused_before = 0
         self._transports = Transports(
             receive=self._on_message,
             unreachable=self._on_unreachable,
@@ -253,11 +250,6 @@ class SipDriver:
         return self._transports.refused_connections
 
     @property
-    def refused_requests(self) -> int:
-        """Requests within calls that got 503, because the far end had too many in hand."""
-        return self._refused_before + sum(leg.machine.refused_requests for leg in self._legs.values())
-
-    @property
     def calls(self) -> int:
         """How many machines run."""
         return len(self._legs)
@@ -277,7 +269,6 @@ class SipDriver:
         leg.abandon()
         if self._legs.get(leg.machine.sip_call_id) is leg:
             del self._legs[leg.machine.sip_call_id]
-            self._refused_before += leg.machine.refused_requests
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address."""

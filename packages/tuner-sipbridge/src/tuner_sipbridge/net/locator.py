@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner_sipbridge.errors import NetworkError
+from tuner_sipbridge.errors import NotLocated
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.resolver import Resolver
 from tuner_sipbridge.sip.locating import TRANSPORTS, Family, Located
@@ -39,7 +39,7 @@ class Locator:
             family: of the socket that the request leaves by.
 
         Raises:
-            NetworkError: the name leads nowhere.
+            NotLocated: the name leads nowhere.
             LocalProtocolError: its URI asks for what cannot be.
         """
         for failed in sought.failed:
@@ -49,7 +49,7 @@ class Locator:
         transports = ("tls",) if sought.transport == "tls" else preferred
         located = await self.locate(sought.uri, transports=transports, families=(family,))
         if not located.targets:
-            raise NetworkError(located.problem)
+            raise NotLocated(located.problem, unknown=not located.failed)
         tried = {failed.hop for failed in sought.failed}
         return [hop for hop in self.order(located.targets) if hop not in tried]
 

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from tuner_sipbridge.errors import LocalProtocolError, NetworkError
+from tuner_sipbridge.errors import LocalProtocolError, NotLocated
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.sip.grammar import bracketed, split_host_port
 from tuner_sipbridge.sip.locating import FAMILIES, TRANSPORTS, Asks, Family, Located, locate
@@ -106,11 +106,11 @@ class Resolver:
         """The first address of a host whose port is known.
 
         Raises:
-            NetworkError: there is none; the text says what the name server said.
+            NotLocated: there is none; the text says what the name server said.
         """
         located = await self.locate(Uri(host=host, port=port), families=families)
         if not located.targets:
-            raise NetworkError(located.problem)
+            raise NotLocated(located.problem, unknown=not located.failed)
         return located.targets[0].address
 
     async def _answers(self, asks: Asks) -> dict[Question, Answer]:
@@ -128,7 +128,7 @@ class Resolver:
             if _is_local_name(question.name):
                 return Answer(ttl_s=SYSTEM_TTL_S)
             if clock.now() < self._silent_until:
-                return Answer(ttl_s=FAILURE_TTL_S, problem="the name server did not answer a moment ago")
+                return _failed("the name server did not answer a moment ago")
         return await self._ask_name_server(question)
 
     async def _ask_name_server(self, question: Question) -> Answer:
@@ -146,12 +146,11 @@ class Resolver:
             return Answer(ttl_s=_ttl_of(reply_of(cast(Any, error).qnames()[0])), problem=_NO_NAME)
         except dns.exception.Timeout:
             self._silent_until = clock.now() + SYSTEM_TTL_S
-            problem = f"the name server did not answer in {self._timeout_s:g} s"
-            return Answer(ttl_s=FAILURE_TTL_S, problem=problem)
+            return _failed(f"the name server did not answer in {self._timeout_s:g} s")
         except dns.resolver.NoNameservers:
-            return Answer(ttl_s=FAILURE_TTL_S, problem="the name server refused the question or failed")
+            return _failed("the name server refused the question or failed")
         except (dns.exception.DNSException, OSError) as error:
-            return Answer(ttl_s=FAILURE_TTL_S, problem=f"the name server cannot be asked: {error}")
+            return _failed(f"the name server cannot be asked: {error}")
         return _read(question, reply)
 
     def _new_client(self) -> NameServerClient:
@@ -191,12 +190,17 @@ async def _system_addresses(question: Question) -> Answer:
     except socket.gaierror as error:
         none = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
         problem = _NO_NAME if none else (error.strerror or str(error))
-        return Answer(ttl_s=FAILURE_TTL_S, problem=problem)
+        return Answer(ttl_s=FAILURE_TTL_S, problem=problem, failed=not none)
     except (OSError, UnicodeError) as error:
         return Answer(ttl_s=FAILURE_TTL_S, problem=str(error))
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
     # An IPv6 address with a zone is one of a neighbour on one link; SIP has no way to write it.
     return Answer(addresses=tuple(address for address in addresses if "%" not in address), ttl_s=SYSTEM_TTL_S)
+
+
+def _failed(problem: str) -> Answer:
+    """Nobody could say what the name has."""
+    return Answer(ttl_s=FAILURE_TTL_S, problem=problem, failed=True)
 
 
 def _is_local_name(name: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tuner_sipbridge.batch import BatchCall, BatchResult
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.link import LinkResult
+from tuner_sipbridge.report.failure import failure_of_outcome
 from tuner_sipbridge.report.html import write_report
 from tuner_sipbridge.report.result import CallResult, RunResult
 
@@ -65,6 +66,7 @@ def call_result(
         correlation_id=run.correlation_id,
         outcome=run.outcome.kind,
         detail=run.outcome.detail,
+        failure=failure_of_outcome(run.outcome),
         linked=link.linked,
         linked_by=link.by,
         reason=_reason(run, link),

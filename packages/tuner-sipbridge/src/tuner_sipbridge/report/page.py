@@ -101,6 +101,9 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
     asked = [call for call in result.calls if call.linked is not None]
     response, stop = result.response_latency(), result.stop_time()
     tiles = [("calls passed", f"{sum(call.passed for call in result.calls)} / {calls}", "")]
+    if result.failed:
+        said = ", ".join(f"{count} {kind}" for kind, count in result.failed.items())
+        tiles.append(("failed", str(sum(result.failed.values())), said))
     if asked:
         tiles.append(("linked", f"{sum(call.linked is True for call in asked)} / {len(asked)}", "by Tuner"))
     if response.p50 is not None and response.p95 is not None:
@@ -108,6 +111,9 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
         tiles.append(("slow end", in_ms(response.p95 * 1000), "95th percentile"))
     if stop.p50 is not None:
         tiles.append(("barge-in stop", in_ms(stop.p50 * 1000), f"median of {stop.count}"))
+    if result.refused:
+        said = ", ".join(f"{count} {reason}" for reason, count in result.refused.items())
+        tiles.append(("turned away", str(sum(result.refused.values())), said))
     received = sum(_part(call, "media").get("received") or 0 for call in result.calls)
     if received:
         lost = sum(_part(call, "media").get("lost") or 0 for call in result.calls)

@@ -13,8 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import TypeAlias
 
+from tuner_sipbridge.errors import FileError
 from tuner_sipbridge.measure.signalling import header
 from tuner_sipbridge.sip.headers import Via
 from tuner_sipbridge.trace import Trace, TraceEvent
@@ -34,11 +36,41 @@ def pcap_of(traces: Iterable[Trace]) -> bytes:
     """The SIP messages of all traces as one capture file, in order of time.
 
     Addresses are those of the trace: the far end's as it was sent to or received from, ours as in the Via of our
-    requests. A name that was never resolved becomes the unspecified address.
+    requests, or where the call came in. A name that was never resolved becomes the unspecified address.
     """
-    packets = [packet for trace in traces for packet in _Conversation.of(trace).packets()]
-    packets.sort(key=lambda packet: packet[0])
-    return _FILE_HEADER + b"".join(_record(at, packet) for at, packet in packets)
+    return _FILE_HEADER + _Wire().octets(traces)
+
+
+class PcapFile:
+    """A capture file that grows by a call at a time, and is whole after each."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        self._path, self._wire = path, _Wire()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_FILE_HEADER)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def add(self, trace: Trace) -> None:
+        """Append the SIP messages of one call.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        try:
+            with self._path.open("ab") as file:
+                file.write(self._wire.octets([trace]))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> FileError:
+        return FileError(f"cannot be written: {error.strerror or error}", file=str(self._path))
 
 
 def _record(at: float, packet: bytes) -> bytes:
@@ -47,28 +79,40 @@ def _record(at: float, packet: bytes) -> bytes:
 
 
 @dataclass(slots=True)
+class _Wire:
+    """What went over the wire so far: calls that share a connection go on in its numbers."""
+
+    sent: defaultdict[tuple[Address, Address], int] = field(default_factory=lambda: defaultdict(lambda: 1))
+
+    def octets(self, traces: Iterable[Trace]) -> bytes:
+        """The messages of all traces as records of the file."""
+        talks = [(_Conversation(_own_address(trace), self.sent), trace) for trace in traces]
+        messages = [(event, talk) for talk, trace in talks for event in trace.of("sip.sent", "sip.received")]
+        messages.sort(key=lambda pair: pair[0].at)
+        return b"".join(
+            _record(event.at, packet) for event, talk in messages for packet in talk.packets(event)
+        )
+
+
+def _own_address(trace: Trace) -> Address | None:
+    """Where we are: as the Via of our first request says, or where the call came in."""
+    requests = (event for event in trace.of("sip.sent") if not _is_response(event))
+    first = next((Via.parse(via) for event in requests if (via := header(event, "Via"))), None)
+    received = trace.first("call.received")
+    if received is not None and received.fields.get("local"):
+        return _address(str(received.fields["local"]))
+    return None if first is None else _address(f"{first.host}:{first.port or 5060}")
+
+
+@dataclass(slots=True)
 class _Conversation:
     """The messages between us and the far ends of one call."""
 
-    messages: list[TraceEvent]
     ours: Address | None
-    sent: defaultdict[tuple[Address, Address], int] = field(default_factory=lambda: defaultdict(lambda: 1))
+    sent: defaultdict[tuple[Address, Address], int]
 
-    @classmethod
-    def of(cls, trace: Trace) -> _Conversation:
-        messages = list(trace.of("sip.sent", "sip.received"))
-        requests = (event for event in messages if event.kind == "sip.sent" and not _is_response(event))
-        first = next((Via.parse(via) for event in requests if (via := header(event, "Via"))), None)
-        ours = None if first is None else _address(f"{first.host}:{first.port or 5060}")
-        return cls(messages, ours)
-
-    def packets(self) -> Iterator[tuple[float, bytes]]:
-        """Moment and octets of each packet."""
-        for event in self.messages:
-            for packet in self._packets(event):
-                yield event.at, packet
-
-    def _packets(self, event: TraceEvent) -> Iterator[bytes]:
+    def packets(self, event: TraceEvent) -> Iterator[bytes]:
+        """The octets of each packet of one message."""
         peer = _address(str(event.fields.get("peer", "")))
         ours = self.ours
         if ours is None or ours[0].version != peer[0].version:

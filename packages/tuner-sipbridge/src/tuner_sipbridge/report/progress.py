@@ -66,7 +66,8 @@ class BatchDisplay:
             self._progress.advance(self._whole)
         if step.run is not None:
             outcome = step.run.outcome
-            self.say(f"{_name(call)}: {outcome.detail} [{self._done}/{self._calls}]")
+            kind = "" if outcome.passed else f"{outcome.kind.replace('_', ' ')}: "
+            self.say(f"{_name(call)}: {kind}{outcome.detail} [{self._done}/{self._calls}]")
 
     def say(self, text: str) -> None:
         """Show what is being done."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tuner_sipbridge.dialer.outcome_class import OutcomeClass
 from tuner_sipbridge.errors import FileError
 from tuner_sipbridge.measure.summary import Distribution
+from tuner_sipbridge.report.failure import Failure
 from tuner_sipbridge.report.json_values import objects_of
-
-Outcome: TypeAlias = Literal["success", "client_error", "upstream_error", "agent_error", "indeterminate"]
 
 RESULT_FILE = "result.json"
 
@@ -27,6 +28,7 @@ class CallResult(BaseModel):
         correlation_id: value of X-Correlation-Id.
         outcome: class of what happened on the line.
         detail: the outcome in plain words.
+        failure: why and where it failed; null when the outcome is `success`.
         linked: whether a posted call was joined to this one; None when no Tuner was asked.
         linked_by: the value that joined them.
         reason: in plain words, what broke and where; when nothing did, how the call was linked.
@@ -45,8 +47,9 @@ class CallResult(BaseModel):
     target: str = ""
     sip_call_id: str
     correlation_id: str = ""
-    outcome: Outcome
+    outcome: OutcomeClass
     detail: str = ""
+    failure: Failure | None = None
     linked: bool | None = None
     linked_by: str | None = None
     reason: str = ""
@@ -62,6 +65,13 @@ class CallResult(BaseModel):
         """The scenario was played to its end, and the call was linked if a Tuner was asked."""
         return self.outcome == "success" and self.linked is not False
 
+    @property
+    def kind(self) -> str:
+        """What became of it, for a person: `upstream error`, `not linked`, or `passed`."""
+        if self.outcome != "success":
+            return self.outcome.replace("_", " ")
+        return "not linked" if self.linked is False else "passed"
+
 
 class RunResult(BaseModel):
     """One run.
@@ -71,6 +81,7 @@ class RunResult(BaseModel):
         started_at: Unix seconds.
         ended_at: Unix seconds.
         calls: in the order of the plan.
+        refused: of an answering side: what was turned away and is no call, by reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -79,6 +90,13 @@ class RunResult(BaseModel):
     started_at: float
     ended_at: float
     calls: list[CallResult]
+    refused: dict[str, int] = Field(default_factory=dict[str, int])
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How many calls were not played to their end, by `kind`; the most frequent first."""
+        failed = Counter(call.kind for call in self.calls if call.outcome != "success")
+        return dict(failed.most_common())
 
     @property
     def passed(self) -> bool:
@@ -104,6 +122,8 @@ class RunResult(BaseModel):
             "calls": len(self.calls),
             "passed": sum(call.passed for call in self.calls),
             "linked": sum(call.linked is True for call in self.calls),
+            "outcomes": dict(Counter(call.outcome for call in self.calls)),
+            "refused": self.refused,
             "response_latency_ms": self.response_latency().to_json(),
             "stop_time_ms": self.stop_time().to_json(),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich import box
@@ -62,11 +63,15 @@ def _row(call: CallResult) -> list[Text]:
 
 
 def _failure(call: CallResult) -> Text:
-    kind = "not linked" if call.outcome == "success" else call.outcome.replace("_", " ")
+    """One line on why, and where a hop is known one on where."""
     reason = (call.reason or call.detail).removeprefix("not linked: ")
-    return Text.assemble(
-        ("✗ ", "bold red"), f"{call.agent} / {call.scenario}: ", (kind, "red"), f": {reason}"
+    text = Text.assemble(
+        ("✗ ", "bold red"), f"{call.agent} / {call.scenario}: ", (call.kind, "red"), f": {reason}"
     )
+    failure = call.failure
+    if failure is not None and failure.where:
+        text.append(f"\n  {failure.when}, at {failure.where}", "dim")
+    return text
 
 
 def _linked(linked: bool | None) -> Text:
@@ -88,13 +93,22 @@ def _sentence(result: RunResult) -> Text:
     text = Text.assemble(
         (f"{passed} of {calls} calls passed", "bold green" if result.passed else "bold red"),
     )
+    if result.failed:
+        text.append(f" ({', '.join(f'{count} {kind}' for kind, count in result.failed.items())})")
     asked = [call for call in result.calls if call.linked is not None]
     if asked:
         text.append(f", {sum(call.linked is True for call in asked)} of {len(asked)} linked")
     text.append(_told("response latency", result.response_latency()))
     text.append(_told("barge-in stop time", result.stop_time()))
     text.append("; times in ms, as heard at the caller's RTP port")
+    if result.refused:
+        text.append(f"\n{turned_away(result.refused)}")
     return text
+
+
+def turned_away(refused: Mapping[str, int]) -> str:
+    """What an answering side turned away, in one line."""
+    return f"turned away: {', '.join(f'{count} {reason}' for reason, count in sorted(refused.items()))}"
 
 
 def _told(name: str, values: Distribution) -> str:

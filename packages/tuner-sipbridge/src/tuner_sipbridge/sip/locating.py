@@ -48,6 +48,11 @@ class Located:
     asked: tuple[tuple[Question, Answer], ...] = ()
     problem: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether a question that counted could not be answered: the name may lead somewhere all the same."""
+        return any(answer.failed for _, answer in self.asked)
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:

@@ -69,6 +69,7 @@ class Answer:
         addresses: those of an A or AAAA question, in the server's order.
         ttl_s: how long the answer holds, also when it has no records.
         problem: why there are none, in plain words; empty when there are some, or when the name just has none.
+        failed: nobody could say: the name may have some.
     """
 
     naptr: tuple[Naptr, ...] = ()
@@ -76,6 +77,7 @@ class Answer:
     addresses: tuple[str, ...] = ()
     ttl_s: float = 0.0
     problem: str = ""
+    failed: bool = False
 
     def __str__(self) -> str:
         found = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -92,8 +93,14 @@ class TransactionLayer:
     request says which.
     """
 
-    def __init__(self, timers: Timers = DEFAULT_TIMERS) -> None:
-        """Start with none."""
+    def __init__(self, timers: Timers = DEFAULT_TIMERS, *, refused: Counter[str] | None = None) -> None:
+        """Start with none.
+
+        Args:
+            timers: base values of RFC 3261 §17.
+            refused: where requests that got 503, because `MOST_REQUESTS` of the far end were in hand, are counted as
+                `transactions`; others may count there too.
+        """
         self._timers = timers
         self._clients: dict[Key, _Sent] = {}
         self._servers: dict[Key, tuple[Server, Hop]] = {}
@@ -105,8 +112,7 @@ class TransactionLayer:
         self._alone: dict[Hop, tuple[Request, Hop | None]] = {}
         self._outgoing: list[tuple[Message, Hop]] = []
         self._events: list[LayerEvent] = []
-        self.refused = 0
-        """Requests that got 503 because `MOST_REQUESTS` of the far end were in hand."""
+        self.refused: Counter[str] = Counter() if refused is None else refused
 
     @property
     def idle(self) -> bool:
@@ -362,7 +368,7 @@ class TransactionLayer:
             kind = InviteServer if request.method == "INVITE" else NonInviteServer
             hop = way_back(request, source)
             if len(self._servers) >= MOST_REQUESTS:
-                self.refused += 1
+                self.refused["transactions"] += 1
                 retry = [("Retry-After", str(max(1, round(self._timers.patience))))]
                 self._outgoing.append((response_to(request, 503, to_tag=request.to.tag, headers=retry), hop))
                 return
