@@ -35,10 +35,12 @@ class Meaning:
     Attributes:
         means: the likely cause.
         change: what to change there.
+        source: page of the provider, or thread of its developers, that says so.
     """
 
     means: str
     change: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Provider:
         admission: how callers are let in; None when the operator decides.
         registers: whether a caller may or must REGISTER; None when it is not documented.
         srtp: what to offer by each transport, `off` where nothing is said.
+        media: where its RTP comes from, for firewalls; empty when it is not documented.
         headers: fields that every INVITE to it should have.
         quirks: what else to know.
         meanings: what a final status most likely means there.
@@ -73,6 +76,7 @@ class Provider:
     admission: Admission | None = None
     registers: bool | None = None
     srtp: Mapping[Transport, SrtpUse] = field(default_factory=dict[Transport, SrtpUse])
+    media: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     quirks: tuple[Quirk, ...] = ()
     meanings: Mapping[int, Meaning] = field(default_factory=dict[int, Meaning])
