@@ -62,6 +62,8 @@ def media_in(facts: Facts) -> Step | None:
     first, started = call.first("media.first_packet"), call.first("media.started")
     if started is None or not _reached_audio(facts):
         return None
+    if call.first("agent.speech_started") is None and _report(facts) is None and not facts.over:
+        return None  # sound that has come may not have been told of yet
     if first is None:
         return _nothing_came(facts)
     source, named = str(first.fields.get("source", "")), str(started.fields.get("remote", ""))
@@ -176,9 +178,7 @@ def _nothing_came(facts: Facts) -> Step | None:
     if direction in _SENDS_NOTHING:
         detail = f"no audio came, as the answer says ({direction}): {silence}"
         return Step("media_in", "failed", detail, advice.on_direction(facts))
-    report = _report(facts)
-    if report is None:
-        return None
+    report = _report(facts) or {}
     ended, taken = facts.call.first("call.ended"), facts.call.first("call.answered")
     if ended is not None and ended.fields.get("by") == "agent" and not listened(facts):
         stood = took(ended.at - (taken or ended).at)

@@ -41,4 +41,13 @@ def judge(facts: Facts) -> list[Step]:
         if step is None and not facts.over:
             break
         steps.append(step or Step(name, "not reached"))
-    return steps
+    return _with_the_failure(steps, facts) if facts.over and facts.problem else steps
+
+
+def _with_the_failure(steps: list[Step], facts: Facts) -> list[Step]:
+    """The steps of a call that failed: where none says so, the first that was not reached does."""
+    if any(step.verdict == "failed" for step in steps):
+        return steps
+    at = next((number for number, step in enumerate(steps) if step.verdict == "not reached"), len(steps) - 1)
+    change = f"{facts.there}: look into its log"
+    return [*steps[:at], Step(steps[at].name, "failed", facts.problem, change), *steps[at + 1 :]]
