@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -28,6 +29,7 @@ from tuner_sipbridge.report.pcap import pcap_of
 from tuner_sipbridge.sip.message import Request, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.targets import Trunk
+from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.verify.facts import Step, StepName
 from tuner_sipbridge.verify.run import Access, Verification, verify
 
@@ -44,6 +46,7 @@ class Ca(Protocol):
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LISTEN_S = 0.2
+BRISK = Timers(t1=0.02, t2=0.16, t4=0.2)
 Says = tuple[int, bool] | tuple[int, bool, str] | float
 """A status, whether it has a session description, and a Contact; or seconds to wait."""
 
@@ -89,7 +92,7 @@ class FarEnd:
 
     async def _play(self, invite: Request, source: tuple[str, int]) -> None:
         for says in self._script:
-            if isinstance(says, float):
+            if not isinstance(says, tuple):
                 await asyncio.sleep(says)
                 continue
             status, session, *contact = says
@@ -113,7 +116,7 @@ class FarEnd:
         lines = invite.body.decode().split("\r\n")
         port = int(next(line for line in lines if line.startswith("m=audio")).split(" ")[1])
         tone = [round(8000 * math.sin(2 * math.pi * 400 * n / 8000)) for n in range(160)]
-        payload = g711.encode(tone, "PCMU")
+        payload = g711.encode(np.array(tone, np.int16), "PCMU")
         for number in range(200):
             self._media.sendto(
                 struct.pack("!BBHII", 0x80, 0, number, number * 160, 7) + payload, ("127.0.0.1", port)
@@ -151,7 +154,9 @@ class FarEnd:
 async def judged(uri: str, engine: MediaEngine, access: Access | None = None) -> Verification:
     """The verdicts, each of which was told as it stands at the end."""
     told: list[Step] = []
-    result = await verify(uri, access or Access(), on_step=told.append, listen_s=LISTEN_S, engine=engine)
+    result = await verify(
+        uri, access or Access(), on_step=told.append, listen_s=LISTEN_S, engine=engine, timers=BRISK
+    )
     assert tuple(told) == result.steps
     return result
 
@@ -189,6 +194,14 @@ async def test_a_redirection_is_followed_and_said(engine: MediaEngine) -> None:
             result = await judged(first, engine)
     assert result.passed, result.steps
     assert step(result, "answer").detail.endswith("sent on to 127.0.0.1")
+
+
+async def test_a_password_in_the_uri_is_hidden_and_changes_no_verdict(engine: MediaEngine) -> None:
+    async with FarEnd((200, True), sound=True).listening() as uri:
+        result = await judged(uri.replace("agent@", "agent:hidden@"), engine)
+    assert result.passed, result.steps
+    assert step(result, "answer").detail.startswith("200 OK")
+    assert "hidden" not in str(result.to_json()) + repr(result) + "".join(map(ladder_text, result.traces))
 
 
 async def test_an_agent_that_hangs_up_at_once_has_not_passed(engine: MediaEngine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -331,7 +332,7 @@ def test_a_call_that_the_agent_ends_or_whose_bye_is_not_answered() -> None:
     assert step(facts(unknown), "bye").verdict == "warning"
 
 
-def told(call: Call, name: StepName, **changes: object) -> Step:
+def told(call: Call, name: StepName, **changes: Any) -> Step:
     return step(facts(call, **changes), name)
 
 
@@ -428,7 +429,7 @@ def test_every_target_is_judged_by_its_own_answer() -> None:
 
 
 def test_a_registration_is_judged_where_it_was_asked_for() -> None:
-    def registering(call: Call, **changes: object) -> Step:
+    def registering(call: Call, **changes: Any) -> Step:
         return told(call, "registration", registering=True, **changes)
 
     assert told(Call(), "registration").verdict == "skipped"

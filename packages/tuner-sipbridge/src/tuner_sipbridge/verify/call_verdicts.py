@@ -124,7 +124,9 @@ def answer(facts: Facts) -> Step | None:
         why = str(
             lost.fields.get("why") or lost.fields.get("reason") or "the call was lost before the answer"
         )
-        return Step("answer", "failed", why + _sent_on(facts), f"{facts.there}: look into its log")
+        sent_on = _sent_on(facts).removeprefix(", ")
+        detail = f"{sent_on}: {why}" if sent_on else why
+        return Step("answer", "failed", detail, f"{facts.there}: look into its log")
     return None
 
 
@@ -161,7 +163,8 @@ def _heard_first(facts: Facts, sent: list[tuple[float, Request]], first: Heard) 
     # A call that went on to another target began a transaction of its own there.
     tries = [at for at, request in sent if request.via.branch == first.response.via.branch] or [sent[0][0]]
     said = f"{first.response.status} {first.response.reason} in {took(first.at - tries[0])}"
-    repeats, dead = len(tries) - 1, _tried(facts, before=first.at)
+    # Connections that could not be made have their own step.
+    repeats, dead = len(tries) - 1, "" if facts.dead else _tried(facts, before=first.at)
     if repeats > 0:
         said += f", after {repeats} repeat{'s' if repeats > 1 else ''}: packets get lost on the way"
     change = f"{facts.there}: mend or remove the target that fails" if dead else ""

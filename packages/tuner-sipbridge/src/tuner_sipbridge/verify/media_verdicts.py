@@ -89,12 +89,14 @@ def media_out(facts: Facts) -> Step | None:
             f"nothing was sent, since the far end holds the call ({why}): the agent does not hear the caller"
         )
         return Step("media_out", "warning", detail, advice.on_direction(facts))
-    if facts.no_way_out:
+    verdict, problem = _address_problem(facts, host)
+    if problem and _report(facts) is None and not facts.over:
+        return None  # whether anything could be sent to such an address, the count tells
+    if _unsent(facts, host):
         detail = f"no packet could be sent to {named}: there is no way from here; the agent will not hear the caller"
         return Step("media_out", "failed", detail, advice.on_media_address(facts))
     first = facts.call.first("media.first_packet")
     sent = "a tone was sent" if facts.call.first("caller.speech_started") is not None else "silence was sent"
-    verdict, problem = _address_problem(facts, host)
     if problem:
         one_way = " one-way audio: the agent will not hear the caller;" if first is not None else ""
         detail = f"{sent} to {named}:{one_way} {problem}"
@@ -127,7 +129,9 @@ def dtmf(facts: Facts) -> Step | None:
     if keys is None:
         detail = f"telephone-event was agreed (type {number}), but the call ended before a key"
         return Step("dtmf", "not reached", detail)
-    if facts.no_way_out or _held(facts):
+    if _held(facts) or _unsent(
+        facts, host_of(str((call.first("media.started") or keys).fields.get("remote")))
+    ):
         return Step("dtmf", "warning", f"telephone-event was agreed (type {number}), but no packet was sent")
     pressed = keys.fields.get("digits", "")
     return Step(
@@ -149,7 +153,8 @@ def packets(facts: Facts) -> Step | None:
             f"{foreign} came, and none of them is RTP that was agreed on; {int(report.get('sent') or 0)} sent"
         )
         return Step("packets", "warning", detail, advice.on_foreign_packets(facts))
-    if not int(report.get("sent") or 0) and not facts.no_way_out and not _held(facts):
+    out = media_out(facts)
+    if not int(report.get("sent") or 0) and out is not None and out.verdict == "ok":
         change = (
             "see what keeps this machine from sending UDP to that address: a firewall of its own, for one"
         )
@@ -240,6 +245,13 @@ def _held(facts: Facts) -> str:
         return direction
     host = host_of(str(started.fields.get("remote", ""))) if started is not None else ""
     return f"its SDP names {host}" if host in _NO_HOSTS else ""
+
+
+def _unsent(facts: Facts, host: str) -> bool:
+    """Whether no packet could be sent to the address that the far end's SDP names."""
+    report = _report(facts)
+    counted = report is not None and not int(report.get("sent") or 0)
+    return facts.no_way_out or (counted and bool(_address_problem(facts, host)[1]))
 
 
 def _protected(facts: Facts) -> str:

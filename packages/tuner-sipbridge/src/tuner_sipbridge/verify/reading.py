@@ -126,7 +126,8 @@ def host_of(peer: str) -> str:
 @lru_cache(maxsize=256)
 def _message(text: str) -> Message | None:
     """A message as the trace keeps it; without its secrets it may be shorter than it says."""
-    head, _, body = text.partition("\r\n\r\n")
+    # What stands for a secret has characters that no URI takes.
+    head, _, body = text.replace("<removed>", "removed").partition("\r\n\r\n")
     lines = [line for line in head.split("\r\n") if not line.lower().startswith("content-length:")]
     octets = body.encode("utf-8", "replace")
     lines.append(f"Content-Length: {len(octets)}\r\n\r\n")
