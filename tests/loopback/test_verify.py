@@ -79,6 +79,8 @@ class Peer:
             self._media.close()
 
     def _receive(self, data: bytes, source: tuple[str, int]) -> None:
+        if not data.strip():
+            return  # a keep-alive
         request = parse_datagram(data)
         assert isinstance(request, Request)
         self.requests.append(request)
@@ -119,7 +121,7 @@ def assert_fails_only_at(result: Verification, name: StepName) -> Step:
     assert [one.name for one in result.steps] == list(STEPS)
     assert [one.name for one in result.steps if one.verdict == "failed"] == [name]
     behind = result.steps[STEPS.index(name) + 1 :]
-    assert {one.verdict for one in behind} <= {"not reached"}
+    assert {one.verdict for one in behind} <= {"not reached", "skipped"}
     assert not result.passed
     return step(result, name)
 
@@ -137,12 +139,12 @@ async def test_all_is_well_and_each_verdict_is_told_once_in_order(engine: MediaE
         result = await verify(answerer.uri, KNOWN, on_step=told.append, listen_s=0.8, engine=engine)
     async with Answerer(listen, engine=engine, port=0) as answerer:
         silent = await verify(answerer.uri, KNOWN, listen_s=LISTEN_S, engine=engine)
-    assert {one.verdict for one in result.steps} == {"ok"}, result.steps
+    assert {one.verdict for one in result.steps} == {"ok", "skipped"}, result.steps
     assert tuple(told) == result.steps
-    assert "with sound" in step(result, "media_in").detail
+    assert "sound from" in step(result, "media_in").detail
     assert "never asked for" in step(silent, "credentials").detail
     assert step(silent, "media_in").verdict == "warning"
-    assert "all of them silence" in step(silent, "media_in").detail
+    assert "all of them are silence" in step(silent, "media_in").detail
     assert keys == ["#"]
 
 
@@ -187,10 +189,10 @@ async def test_certificates_are_read_also_when_they_are_not_trusted(engine: Medi
 
     stranger = assert_fails_only_at(await shown("127.0.0.1", TlsSettings()), "connection")
     assert "signed by no CA that is known here" in stranger.detail
-    assert "for 127.0.0.1; by Test CA; for 30 more days" in stranger.detail
+    assert "for 127.0.0.1; by Test CA; expires in 30 days" in stranger.detail
     expired = assert_fails_only_at(await shown("127.0.0.1", known, expired=True), "connection")
     assert "has expired" in expired.detail
-    assert "expired 1 days ago" in expired.detail
+    assert "expired 1 day ago" in expired.detail
     other = assert_fails_only_at(await shown("edge.example", known), "connection")
     assert "another name than 127.0.0.1" in other.detail
     assert "for edge.example" in other.detail
@@ -239,7 +241,7 @@ async def test_an_answer_without_rtp_keys_or_a_reply_to_bye(engine: MediaEngine)
         result = await verify(uri, listen_s=LISTEN_S, engine=engine)
     assert [one.name for one in result.steps if one.verdict == "failed"] == ["media_in", "bye"]
     assert "no packet came" in step(result, "media_in").detail
-    assert "127.0.0.1" in step(result, "media_in").change
+    assert "see that the agent joins the call" in step(result, "media_in").change
     assert step(result, "media_out").verdict == "ok"
     assert "no telephone-event" in step(result, "dtmf").detail
     assert "not answered" in step(result, "bye").detail

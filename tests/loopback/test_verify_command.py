@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from tuner_sipbridge.cli import app
-from tuner_sipbridge.verify.facts import STEPS
+from tuner_sipbridge.verify.facts import STEPS, Verdict
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/verify.md"
+KEYS = [
+    "target",
+    "dialled",
+    "provider",
+    "provider_known_by",
+    "sip_call_id",
+    "status",
+    "passed",
+    "failed",
+    "warnings",
+    "steps",
+]
 
 REFUSED = "sip:agent@127.0.0.1:9;transport=tcp"
 
@@ -33,6 +49,40 @@ def test_json_holds_every_step_and_nothing_else_is_printed() -> None:
     assert (done.exit_code, result["passed"], result["target"]) == (1, False, REFUSED)
     assert [one["step"] for one in result["steps"]] == list(STEPS)
     assert [one["verdict"] for one in result["steps"][:3]] == ["ok", "ok", "failed"]
+    assert list(result) == KEYS
+    assert [list(one) for one in result["steps"]] == [["step", "verdict", "detail", "change"]] * len(STEPS)
+    assert (result["failed"], result["status"]) == (["connection"], None)
+
+
+def test_each_key_step_and_verdict_is_documented() -> None:
+    page = PAGE.read_text("utf-8")
+    words = [*KEYS, *STEPS, *get_args(Verdict), "step", "verdict", "detail", "change"]
+    assert [word for word in words if f"`{word}`" not in page] == []
+
+
+def test_nothing_is_known_of_the_agent_when_our_own_side_fails() -> None:
+    arguments = ["verify", "sip:agent@127.0.0.1:9", "--public-address=stun:nowhere.invalid", "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "nowhere.invalid" in done.stderr
+
+
+def test_no_password_and_no_colour_is_printed() -> None:
+    secret = REFUSED.replace("agent@", "agent:hidden@")
+    text = CliRunner().invoke(app, ["verify", secret])
+    as_json = CliRunner().invoke(app, ["verify", secret, "--json"])
+    for done in (text, as_json):
+        assert done.exit_code == 1
+        assert "hidden" not in done.output
+        assert "agent:removed@127.0.0.1" in done.output
+        assert "\x1b" not in done.output
+
+
+def test_the_options_of_dial_that_shape_a_call_are_those_of_verify() -> None:
+    commands = get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    dial, verify = ({one.name for one in commands[name].params} for name in ("dial", "verify"))
+    of_a_played_call = {"scenario", "call_id", "follow_transfers", "out", "tuner", "link_wait", "via"}
+    assert {name for name in dial - verify if not name.startswith("livekit")} <= of_a_played_call
 
 
 @pytest.mark.parametrize(

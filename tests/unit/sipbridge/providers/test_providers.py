@@ -21,6 +21,8 @@ def test_each_provider_that_tuner_tests_is_described_with_its_sources() -> None:
     assert [provider.name for provider in known_providers()] == NAMES
     for provider in known_providers():
         sources = [provider.documentation, *(quirk.source for quirk in provider.quirks)]
+        sources += [meaning.source for meaning in provider.meanings.values()]
+        assert 404 in provider.meanings or 403 in provider.meanings
         assert provider.quirks
         assert all(source.startswith(("https://", "http://")) for source in sources)
 
@@ -32,6 +34,11 @@ def test_each_provider_that_tuner_tests_is_described_with_its_sources() -> None:
         ("sip:agent@EXAMPLE.sip.ie1.TWILIO.com;transport=tls", "twilio"),
         ("sip:+15550100@k2j4.sip.livekit.cloud", "livekit"),
         ("sip:desk@sip.vapi.ai", "vapi"),
+        ("sip:desk@sip.eu.vapi.ai", "vapi"),
+        ("sip:+15550100@acme.pstn.twilio.com", "twilio"),
+        ("sip:x@sip.telnyx.com", "telnyx"),
+        ("sip:x@sip.plivo.com", "plivo"),
+        ("sip:c1@sip.retellai.com", "retell"),
         ("sip:x@notsip.vapi.ai", None),
         ("sip:x@sip.vapi.ai.example", None),
         ("sip:x@192.0.2.7", None),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from tuner_sipbridge.net.reach import PeerCertificate, Reached
-from tuner_sipbridge.providers import find_provider
+from tuner_sipbridge.providers import find_provider, known_providers
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.trace import Trace
-from tuner_sipbridge.verify.facts import STEPS, Facts, Lookup, Step, StepName, Verdict
-from tuner_sipbridge.verify.reading import scope_of
+from tuner_sipbridge.verify.facts import STEPS, Facts, Inquired, Lookup, Step, StepName, Verdict
+from tuner_sipbridge.verify.reading import scope_of, without_password
 from tuner_sipbridge.verify.verdicts import judge
 
 NOW = 1_700_000_000.0
@@ -60,6 +61,7 @@ class Call:
             self.note("media.first_packet", source=source)
             if sound:
                 self.note("agent.speech_started")
+        self.note("caller.speech_started").note("caller.speech_ended", interrupted=False)
         if digits:
             self.note("caller.digits", digits="#")
         self.send("BYE").note("call.ended", by="caller", reason="").hear(200, method="BYE")
@@ -100,12 +102,16 @@ def facts(call: Call | None = None, *, provider: str = "", **changes: object) ->
         "provider": find_provider(provider) if provider else None,
         "lookup": Lookup((f"{EDGE}:5060",), asked="edge.example"),
         "inquired": True,
-        "inquiry": Call().send("OPTIONS").hear(200, method="OPTIONS").trace,
+        "inquiries": (inquired(Call().send("OPTIONS").hear(200, method="OPTIONS")),),
         "call": call.trace if call else Trace(),
         "at": NOW,
         "over": True,
     }
     return Facts("sip:agent@edge.example", **{**known, **changes})  # pyright: ignore[reportArgumentType]
+
+
+def inquired(call: Call, *, refused: str = "") -> Inquired:
+    return Inquired(f"udp {call.edge}:5060", call.trace, refused)
 
 
 def step(known: Facts, name: StepName) -> Step:
@@ -116,7 +122,7 @@ def test_nothing_is_told_before_it_is_known_and_the_order_never_changes() -> Non
     call = Call().answered().closed(source=f"{EDGE}:4002")
     known = facts(call)
     whole = judge(known)
-    assert {one.verdict for one in whole} == {"ok"}, whole
+    assert {one.verdict for one in whole if one.name != "registration"} == {"ok"}, whole
     told = 0
     for length in range(len(call.trace.events) + 1):
         known.over, known.call = False, Trace(call.trace.events[:length])
@@ -133,7 +139,9 @@ def test_without_a_connection_nothing_else_is_reached() -> None:
     steps = judge(
         Facts("sip:a@b", uri=Uri.parse("sip:a@b"), lookup=Lookup(problem="b has no address"), over=True)
     )
-    assert [one.verdict for one in steps] == ["ok", "failed"] + ["not reached"] * (len(STEPS) - 2)
+    assert [one.verdict for one in steps if one.name != "registration"] == ["ok", "failed"] + [
+        "not reached"
+    ] * (len(STEPS) - 3)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +207,7 @@ def test_no_packets_packets_of_silence_and_foreign_packets_are_told_apart() -> N
     none = step(facts(Call(ours=public).answered().closed()), "media_in")
     foreign = step(facts(Call(ours=public).answered().closed(discarded=80)), "media_in")
     silence = step(facts(Call(ours=public).answered().closed(source=f"{EDGE}:4002", sound=False)), "media_in")
-    lossy = step(facts(Call(ours=public).answered().closed(source=f"{EDGE}:4002", lost=20)), "media_in")
+    lossy = step(facts(Call(ours=public).answered().closed(source=f"{EDGE}:4002", lost=20)), "packets")
     assert [one.verdict for one in (none, foreign, silence, lossy)] == [
         "failed",
         "failed",
@@ -208,7 +216,7 @@ def test_no_packets_packets_of_silence_and_foreign_packets_are_told_apart() -> N
     ]
     assert "no packet came" in none.detail
     assert "80 packets came, and none of them is RTP" in foreign.detail
-    assert "all of them silence" in silence.detail
+    assert "all of them are silence" in silence.detail
     assert "20 lost" in lossy.detail
 
 
@@ -225,7 +233,7 @@ def test_a_held_call_is_no_fault_of_the_network() -> None:
     held = facts(Call().answered(_session(EDGE, direction="inactive")).closed(source=f"{EDGE}:4002", sent=0))
     assert step(held, "media_out").verdict == "warning"
     assert "inactive" in step(held, "media_out").detail
-    stuck = facts(Call().answered(_session("10.0.0.5")).closed(sent=0))
+    stuck = facts(Call().answered(_session("10.0.0.5")).closed(sent=0), no_way_out=True)
     assert step(stuck, "media_out").verdict == "failed"
     assert "no packet could be sent to 10.0.0.5:4002" in step(stuck, "media_out").detail
     assert "no packet was sent" in step(stuck, "dtmf").detail
@@ -311,7 +319,10 @@ def test_a_call_that_the_agent_ends_or_whose_bye_is_not_answered() -> None:
         .note("call.ended", by="agent", reason="all done")
         .note("media.report", received=9, sent=9)
     )
-    assert "the agent hung up first, before we were done (all done)" in step(facts(gone), "bye").detail
+    hung_up = step(facts(gone), "bye")
+    assert hung_up.verdict == "failed"
+    assert "after it had answered, before we were done (all done)" in hung_up.detail
+    assert step(facts(gone), "media_in").verdict == "not reached"
     lost = (
         Call().answered().send("BYE").note("call.ended", by="caller", reason="").note("media.report", sent=9)
     )
@@ -319,3 +330,177 @@ def test_a_call_that_the_agent_ends_or_whose_bye_is_not_answered() -> None:
     assert f"it went to {EDGE}:5060" in step(facts(lost), "bye").detail
     unknown = Call().answered().send("BYE").hear(481, method="BYE").note("media.report", sent=9)
     assert step(facts(unknown), "bye").verdict == "warning"
+
+
+def told(call: Call, name: StepName, **changes: Any) -> Step:
+    return step(facts(call, **changes), name)
+
+
+def test_who_has_to_do_what_when_nobody_picks_up() -> None:
+    def waiting(*statuses: int, session: str = "") -> Call:
+        call = Call().send("INVITE").hear(100)
+        for status in statuses:
+            call.hear(status, session=session)
+        return call
+
+    trying = told(waiting().note("call.timed_out", stage="ringing"), "answer", provider="livekit")
+    assert "100 Trying, then nothing" in trying.detail
+    assert "at LiveKit SIP: see that what it routes this number to" in trying.change
+    rang = told(waiting(180).note("call.timed_out", stage="ringing"), "answer")
+    assert "it rang, and nobody picked up" in rang.detail
+    early = waiting(183, session=_session(EDGE))
+    early.note("media.started", local=f"{OURS}:4000", remote=f"{EDGE}:4002", codec="PCMU")
+    early.note("media.first_packet", source=f"{EDGE}:4002").note("agent.speech_started")
+    early.note("call.timed_out", stage="ringing")
+    assert "183 with early audio, but nobody picked up" in told(early, "answer").detail
+    assert told(early, "media_in").verdict == "ok"
+    assert told(early, "media_out").detail.startswith("silence was sent")
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ((), "names no address"),
+        (("Contact: <tel:+15550100>",), "to a tel URI"),
+        (("Contact: <sip:agent@edge.example>",), "to edge.example, where it was tried already"),
+    ],
+)
+def test_a_redirection_that_leads_nowhere(headers: tuple[str, ...], words: str) -> None:
+    call = Call().send("INVITE").hear(302, *headers).note("call.rejected", status=302)
+    refused = told(call, "answer", provider="asterisk")
+    assert words in refused.detail
+    assert "5550100" not in refused.detail
+    assert refused.change.startswith("at Asterisk: take the call itself")
+
+
+def test_a_redirection_that_was_followed_names_the_host_and_not_the_user() -> None:
+    call = (
+        Call()
+        .send("INVITE")
+        .hear(302)
+        .note("call.redirected", status=302, target="sip:+15550100@far.example")
+    )
+    found = told(call.answered(), "answer")
+    assert found.detail.endswith("sent on to far.example")
+
+
+@pytest.mark.parametrize("direction", ["recvonly", "inactive"])
+def test_an_answer_that_says_that_nothing_will_be_sent(direction: str) -> None:
+    call = Call().answered(_session(EDGE, direction=direction)).closed()
+    assert told(call, "sdp").verdict == "warning"
+    silent = told(call, "media_in")
+    assert (silent.verdict, f"as the answer says ({direction})" in silent.detail) == ("failed", True)
+    assert "sendrecv" in silent.change
+
+
+@pytest.mark.parametrize(
+    ("reason", "provider", "changes", "change"),
+    [
+        ("the far end answered without a session description", "", {}, "let the 200 hold an SDP answer"),
+        ("the far end refuses the audio stream (its port is 0)", "", {}, "let the agent take audio"),
+        ("the far end offers no SRTP, which is required here", "", {"srtp": "required"}, "leave out --srtp"),
+        ("no codec in common", "exotel", {"transport": "tls"}, "give --srtp required"),
+        ("no codec in common", "twilio", {}, "at Twilio: allow PCMU or PCMA; Twilio takes PCMU"),
+    ],
+)
+def test_an_answer_that_cannot_be_used(
+    reason: str, provider: str, changes: dict[str, object], change: str
+) -> None:
+    call = Call().send("INVITE").hear(200).note("call.ended", by="network", reason=reason)
+    bad = told(call, "sdp", provider=provider, **changes)
+    assert (bad.verdict, bad.detail) == ("failed", reason)
+    assert change in bad.change
+    assert {told(call, name).verdict for name in ("media_in", "dtmf", "bye")} == {"not reached"}
+
+
+def test_every_target_is_judged_by_its_own_answer() -> None:
+    there = inquired(Call().send("OPTIONS").hear(200, method="OPTIONS"))
+    silent = inquired(Call(edge="8.8.8.8").send("OPTIONS"))
+    shut = inquired(Call(edge="8.8.4.4"), refused="udp 8.8.4.4:5060: nothing listens there")
+    mixed = step(facts(inquiries=(there, silent, shut)), "options")
+    assert mixed.verdict == "warning"
+    assert mixed.detail.startswith(f"udp {EDGE}:5060: 200 Reason in")
+    assert "udp 8.8.8.8:5060: no answer" in mixed.detail
+    assert "udp 8.8.4.4:5060: nothing listens there" in mixed.detail
+    assert "mend or remove the target" in mixed.change
+    closed = facts(inquiries=(shut, shut))
+    assert step(closed, "connection").verdict == "failed"
+    assert step(closed, "options").verdict == "not reached"
+
+
+def test_a_registration_is_judged_where_it_was_asked_for() -> None:
+    def registering(call: Call, **changes: Any) -> Step:
+        return told(call, "registration", registering=True, **changes)
+
+    assert told(Call(), "registration").verdict == "skipped"
+    assert registering(Call().note("call.registered", registrar="edge", expires_s=300)).detail == "for 300 s"
+    refused = Call().note("call.registration_failed", registrar="edge", status=405, cause="405: takes none")
+    assert "leave out --register" in registering(refused).change
+    assert "LiveKit SIP takes calls without" in registering(refused, provider="livekit").change
+    assert told(refused, "invite", registering=True).verdict == "not reached"
+    wrong = Call().note("call.registration_failed", registrar="edge", status=401, cause="401")
+    assert "letter by letter" in registering(wrong, username_given=True).change
+
+
+def test_a_user_name_without_a_password_is_not_called_a_wrong_one() -> None:
+    call = Call().send("INVITE").hear(401, CHALLENGE)
+    call.send("INVITE", 'Authorization: Digest username="removed", realm="edge", nonce="n"')
+    call.hear(401, CHALLENGE).note("call.rejected", status=401)
+    missing = told(call, "credentials", username_given=True, password_given=False)
+    assert "but no password" in missing.detail
+    assert "TUNER_SIP_PASSWORD" in missing.change
+
+
+@pytest.mark.parametrize("provider", [one.name for one in known_providers()])
+def test_every_refusal_that_users_meet_has_advice_at_every_provider(provider: str) -> None:
+    for status in (
+        *range(300, 306),
+        *range(400, 440),
+        *range(480, 495),
+        *range(500, 506),
+        513,
+        *range(600, 609),
+    ):
+        if status in (401, 407):
+            continue
+        call = Call().send("INVITE").hear(status).note("call.rejected", status=status)
+        change = told(call, "answer", provider=provider).change
+        assert change.startswith("at "), (status, change)
+
+
+def test_a_session_that_is_refused_is_told_what_srtp_has_to_do_with_it() -> None:
+    call = Call().send("INVITE").hear(488).note("call.rejected", status=488)
+    assert "give --srtp required and ;transport=tls" in told(call, "answer").change
+    assert "leave out --srtp required" in told(call, "answer", srtp="required").change
+
+
+def test_a_provider_that_was_guessed_is_said_to_be() -> None:
+    uri = Uri.parse("sip:agent@acme.sip.twilio.com")
+    assert "Twilio, guessed from the host" in told(Call(), "uri", provider="twilio", uri=uri).detail
+    named = told(Call(), "uri", provider="twilio", uri=uri, provider_named=True)
+    assert "guessed" not in named.detail
+
+
+def test_the_ports_of_a_provider_s_media_are_named_where_none_comes() -> None:
+    known = facts(Call(ours="8.8.4.4").answered().closed(), provider="exotel")
+    assert "media of Exotel is UDP 10000 to 40000" in step(known, "media_in").change
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sip:agent:s3:cret@edge.example", "sip:agent:removed@edge.example"),
+        ("SIPS:agent:s3cret@edge.example;transport=tls", "SIPS:agent:removed@edge.example;transport=tls"),
+        ("sip:agent@edge.example:5070", "sip:agent@edge.example:5070"),
+    ],
+)
+def test_a_password_in_a_uri_is_not_shown(text: str, shown: str) -> None:
+    assert without_password(text) == shown
+
+
+def test_a_call_that_failed_never_passes_for_one_that_did_not() -> None:
+    call = Call().send("INVITE").hear(180).note("media.failed")
+    (failed,) = [
+        one for one in judge(facts(call, problem="the media worker is gone")) if one.verdict == "failed"
+    ]
+    assert (failed.name, failed.detail) == ("answer", "the media worker is gone")

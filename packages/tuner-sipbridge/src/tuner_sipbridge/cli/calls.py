@@ -14,7 +14,7 @@ from rich.console import Console
 from tuner_sipbridge.batch import BatchResult, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
-from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.exits import FAILED, errors_as_exit_codes
 from tuner_sipbridge.cli.extension_options import (
     FollowTransfers,
     MinSe,
@@ -30,9 +30,20 @@ from tuner_sipbridge.cli.location_options import (
     TrunkTexts,
     trunks_of,
 )
-from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, Pcap, ProviderName, TunerUrl
+from tuner_sipbridge.cli.options import (
+    AsJson,
+    FurtherHeaders,
+    LinkWait,
+    Out,
+    Password,
+    Pcap,
+    ProviderName,
+    TunerUrl,
+    Username,
+    headers_of,
+)
 from tuner_sipbridge.cli.register_options import Register, RegistrarUri, registering
-from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
+from tuner_sipbridge.cli.session import Codecs, LateOffer, Srtp, SrtpChoice, spoken
 from tuner_sipbridge.cli.trace import write_pcap
 from tuner_sipbridge.cli.transport_options import (
     DialTransport,
@@ -60,20 +71,12 @@ def dial(
         str, typer.Argument(metavar="SIP-URI", help="Whom to call, for example sip:agent@edge.example.")
     ],
     scenario: Annotated[Path, typer.Option(help="Scenario file (YAML).")],
-    username: Annotated[
-        str | None, typer.Option(envvar="TUNER_SIP_USERNAME", help="User name for digest authentication.")
-    ] = None,
-    password: Annotated[
-        str | None,
-        typer.Option(envvar="TUNER_SIP_PASSWORD", help="Password; better given by the environment."),
-    ] = None,
+    username: Username = None,
+    password: Password = None,
     call_id: Annotated[
         str | None, typer.Option(help="Call-ID of the INVITE; of our making by default.")
     ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A further header of the INVITE; may be repeated."),
-    ] = None,
+    header: FurtherHeaders = None,
     ring_timeout: Annotated[
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
@@ -90,11 +93,9 @@ def dial(
     dns: NameServer = None,
     trunk: TrunkTexts = None,
     next_target_after: NextTargetAfter = DEFAULT_NEXT_TARGET_AFTER_S,
-    srtp: Annotated[SrtpChoice, typer.Option(help=SRTP_HELP)] = SrtpChoice.off,
-    codec: Annotated[list[Codec] | None, typer.Option(help=CODEC_HELP)] = None,
-    late_offer: Annotated[
-        bool, typer.Option(help="INVITE without SDP: the far end offers, our ACK answers.")
-    ] = False,
+    srtp: Srtp = SrtpChoice.off,
+    codec: Codecs = None,
+    late_offer: LateOffer = False,
     session_interval: SessionInterval = None,
     refresher: SessionRefresher = None,
     min_se: MinSe = None,
@@ -114,7 +115,7 @@ def dial(
         dialable(uri, routed=bool(trunk))
         known = None if provider is None else find_provider(provider)
         played = Scenario.load(scenario)
-        target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
+        target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=headers_of(header))
         plan = BatchPlan.of([target], [(played, 1)], name=played.name)
         dialer = Dialer(
             username=username,
@@ -247,14 +248,3 @@ def _finish(batch: BatchResult, out: Path | None, pcap: Path | None, *, as_json:
             typer.echo(f"report: {out / 'report.html'}")
     if not result.passed:
         raise typer.Exit(FAILED)
-
-
-def _headers(given: list[str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name.strip():
-            typer.echo(f"error: --header {item!r} is not NAME=VALUE", err=True)
-            raise typer.Exit(USAGE)
-        headers[name.strip()] = value.strip()
-    return headers

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tuner_sipbridge.cli.exits import USAGE
+
 Pcap = Annotated[
     Path | None,
     typer.Option(
@@ -21,6 +23,16 @@ ProviderName = Annotated[
         help="Whose edge it is (see `providers`): its transport, port and headers where the URI names none.",
     ),
 ]
+Username = Annotated[
+    str | None, typer.Option(envvar="TUNER_SIP_USERNAME", help="User name for digest authentication.")
+]
+Password = Annotated[
+    str | None, typer.Option(envvar="TUNER_SIP_PASSWORD", help="Password; better given by the environment.")
+]
+FurtherHeaders = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="NAME=VALUE", help="A further header of the INVITE; may be repeated."),
+]
 Out = Annotated[
     Path | None, typer.Option(help="Directory for traces, recordings, result.json and report.html.")
 ]
@@ -34,3 +46,15 @@ TunerUrl = Annotated[
 LinkWait = Annotated[
     float, typer.Option(min=0.0, help="Seconds to wait for the agent's posts after the last call.")
 ]
+
+
+def headers_of(given: list[str] | None) -> dict[str, str]:
+    """The headers that `--header` names; one that is none ends the command with `USAGE`."""
+    headers: dict[str, str] = {}
+    for item in given or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip():
+            typer.echo(f"error: --header {item!r} is not NAME=VALUE", err=True)
+            raise typer.Exit(USAGE)
+        headers[name.strip()] = value.strip()
+    return headers

@@ -70,6 +70,7 @@ def _tell(provider: Provider, console: Console) -> None:
         ("codecs", codecs),
         ("lets in by", admission),
         ("timer", _timer(provider)),
+        ("media", provider.media),
         ("headers", ", ".join(f"{name}: {value}" for name, value in provider.headers.items())),
     ):
         if value:
@@ -80,3 +81,4 @@ def _tell(provider: Provider, console: Console) -> None:
     for status, meaning in sorted(provider.meanings.items()):
         text = f"{status}: {meaning.means}; {meaning.change}"
         console.print(Padding(text, (0, 0, 0, 2)), highlight=False, markup=False)
+        console.print(f"    {meaning.source}", style="dim", highlight=False, soft_wrap=True)

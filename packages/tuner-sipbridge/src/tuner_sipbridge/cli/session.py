@@ -1,9 +1,12 @@
-"""Options of the media session that `dial` and `answer` share."""
+"""Options of the media session that `dial`, `verify` and `answer` share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 CODEC_HELP = "Codec to speak, best first; may be repeated. All by default."
 SRTP_HELP = "SRTP: off; optional: where the far end can; required: or no call."
@@ -22,6 +25,13 @@ class SrtpChoice(StrEnum):
     off = "off"
     optional = "optional"
     required = "required"
+
+
+Srtp = Annotated[SrtpChoice, typer.Option("--srtp", help=SRTP_HELP)]
+Codecs = Annotated[list[Codec] | None, typer.Option("--codec", help=CODEC_HELP)]
+LateOffer = Annotated[
+    bool, typer.Option("--late-offer", help="INVITE without SDP: the far end offers, our ACK answers.")
+]
 
 
 def spoken(given: Sequence[Codec] | None) -> tuple[str, ...]:

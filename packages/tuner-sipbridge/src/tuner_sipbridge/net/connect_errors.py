@@ -32,7 +32,13 @@ _ALERTS = (
 
 
 def why_not_connected(hop: Hop, error: BaseException, *, within_s: float) -> str:
-    """Why a connection to `hop` could not be made, and what to do.
+    """Why a connection to `hop` could not be made, and what to do, as one sentence; see `explained`."""
+    words, remedy = explained(hop, error, within_s=within_s)
+    return f"{hop}: {words}: {remedy}"
+
+
+def explained(hop: Hop, error: BaseException, *, within_s: float) -> tuple[str, str]:
+    """Why a connection to `hop` could not be made, and what to do about it.
 
     Args:
         hop: where to.
@@ -40,17 +46,24 @@ def why_not_connected(hop: Hop, error: BaseException, *, within_s: float) -> str
         within_s: how long it was tried.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{hop}: {_why_not_trusted(error)}"
+        return _why_not_trusted(error)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        return f"{hop}: no TLS connection: {words_of(error)}"
+        words, _, remedy = words_of(error).partition(": ")
+        return f"no TLS connection: {words}", remedy or "check port and transport, and the log of the far end"
     kind = hop.transport.upper()
     if isinstance(error, TimeoutError):
-        return f"{hop}: no connection within {within_s:g} s: check host, port, and that a firewall lets {kind} through"
+        return (
+            f"no connection within {within_s:g} s",
+            f"check host, port, and that a firewall lets {kind} through",
+        )
     if isinstance(error, ConnectionRefusedError):
-        return f"{hop}: connection refused: nothing listens there for {kind}; check host, port and transport"
+        return f"connection refused, nothing listens there for {kind}", "check host, port and transport"
     if isinstance(error, ConnectionError | ssl.SSLEOFError) and hop.transport == "tls":
-        return f"{hop}: connected, but the TLS handshake was not completed: check that this port speaks TLS"
-    return f"{hop}: no connection: {words_of(error)}; check host, port and transport"
+        return (
+            "connected, but the TLS handshake was not completed",
+            "check that this port speaks TLS, and whether it asks for a certificate of ours (--tls-cert)",
+        )
+    return f"no connection: {words_of(error)}", "check host, port and transport"
 
 
 def words_of(error: BaseException | None) -> str:
@@ -68,15 +81,18 @@ def words_of(error: BaseException | None) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
+def _why_not_trusted(error: ssl.SSLCertVerificationError) -> tuple[str, str]:
     code, text = error.verify_code, error.verify_message
     if code in _EXPIRED:
-        return "its certificate has expired: it must be renewed there; --insecure goes on without checking"
+        return "its certificate has expired", "it must be renewed there; --insecure goes on without checking"
     if code in _NOT_YET_VALID:
-        return "its certificate is not valid yet: check the clock of this machine, and the certificate there"
+        return (
+            "its certificate is not valid yet",
+            "check the clock of this machine, and the certificate there",
+        )
     if code in _UNKNOWN_CA:
         return (
-            f"its certificate is signed by no CA that is known here ({text}): give the CA's certificate (--tls-ca) or "
-            "pin the certificate itself (--tls-pin)"
+            f"its certificate is signed by no CA that is known here ({text})",
+            "give the CA's certificate (--tls-ca) or pin the certificate itself (--tls-pin)",
         )
-    return f"its certificate is not trusted: {text}"
+    return f"its certificate is not trusted: {text}", "have it mended there, or pin it (--tls-pin)"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.connect_errors import why_not_connected
+from tuner_sipbridge.net.connect_errors import explained
 from tuner_sipbridge.net.tls import TlsSettings, alternatives_of
 from tuner_sipbridge.sip.routing import Hop
 
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for."""
+
+_PROBE_EACH_S = 1.0
+"""Hosts send few ICMP errors a second (RFC 1812 §4.3.2.8); one may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,17 @@ class Reached:
 
     Attributes:
         seconds: how long it took, TLS handshake included.
-        problem: why there is no connection, or no trust, and what to do; empty when all is well.
+        problem: why there is no connection, or no trust; empty when all is well.
         tls_version: such as `TLSv1.3`; empty without TLS.
         certificate: of the far end, also when it is not trusted; None without TLS, or when it could not be read.
+        remedy: what to do about the problem.
     """
 
     seconds: float
     problem: str = ""
     tls_version: str = ""
     certificate: PeerCertificate | None = None
+    remedy: str = ""
 
 
 async def reach(hop: Hop, tls: TlsSettings, *, within_s: float = 5.0) -> Reached:
@@ -65,20 +70,68 @@ async def reach(hop: Hop, tls: TlsSettings, *, within_s: float = 5.0) -> Reached
         async with asyncio.timeout(within_s):
             shown = await _connect(hop, context)
     except OSError as error:
-        problem = why_not_connected(hop, error, within_s=within_s)
+        seconds = clock.now() - began
+        words, remedy = explained(hop, error, within_s=within_s)
+        if isinstance(error, TimeoutError) and hop.transport == "tls" and await _takes_tcp(hop):
+            words = f"TCP is connected, but no TLS handshake came within {within_s:g} s"
+            remedy = "this port may not speak TLS: check the port, or use transport=tcp"
         read = await _read_untrusted(hop, tls, within_s) if isinstance(error, ssl.SSLError) else None
-        return Reached(clock.now() - began, problem, certificate=read)
+        return Reached(seconds, f"{hop}: {words}", certificate=read, remedy=remedy)
     seconds = clock.now() - began
     if shown is None:
         return Reached(seconds)
     version, certificate, octets, alternatives = shown
     objection = tls.objection_to(octets, alternatives, name=hop.name or hop.host)
+    words, _, remedy = objection.partition("; ")
     return Reached(
         seconds,
-        f"{hop}: {objection}" if objection else "",
+        f"{hop}: {words}" if words else "",
         version,
         certificate or await _read_untrusted(hop, tls, within_s),
+        remedy,
     )
+
+
+async def speaks_tls(hop: Hop, *, within_s: float = 2.0) -> bool:
+    """Whether a port that is called over TCP takes a TLS handshake, whatever its certificate."""
+    return not (
+        await reach(replace(hop, transport="tls"), TlsSettings(insecure=True), within_s=within_s)
+    ).problem
+
+
+async def refused(hop: Hop) -> None:
+    """Return when the host of `hop` says that nothing listens at its UDP port (ICMP port unreachable); else never.
+
+    Only a connected socket is told (RFC 1122 §4.1.3.3), so one is used that sends a keep-alive (two CRLF), which
+    SIP elements pass over.
+    """
+    loop = asyncio.get_running_loop()
+    refusal: asyncio.Future[None] = loop.create_future()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: _Refusal(refusal), remote_addr=(hop.host, hop.port)
+    )
+    try:
+        while not refusal.done():
+            transport.sendto(b"\r\n\r\n")
+            await asyncio.wait({refusal}, timeout=_PROBE_EACH_S)
+    finally:
+        transport.close()
+
+
+class _Refusal(asyncio.DatagramProtocol):
+    """Tells of the first ICMP error."""
+
+    def __init__(self, refusal: asyncio.Future[None]) -> None:
+        self._refusal = refusal
+
+    def error_received(self, exc: Exception) -> None:
+        """Called by asyncio with what the system was told."""
+        if isinstance(exc, ConnectionRefusedError) and not self._refusal.done():
+            self._refusal.set_result(None)
+
+
+async def _takes_tcp(hop: Hop) -> bool:
+    return not (await reach(replace(hop, transport="tcp"), TlsSettings(), within_s=1.0)).problem
 
 
 _Shown = tuple[str, PeerCertificate | None, bytes, tuple[tuple[str, str], ...]]

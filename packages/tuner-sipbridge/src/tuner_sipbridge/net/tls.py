@@ -106,7 +106,7 @@ class TlsSettings:
             return ""
         if name is not None and self._checks_certificates and not is_for(alternatives, name):
             return (
-                f"its certificate is for another name than {name}: dial a name that the certificate has, or pin the "
+                f"its certificate is for another name than {name}; dial a name that the certificate has, or pin the "
                 "certificate itself (--tls-pin)"
             )
         if self.pin is None:

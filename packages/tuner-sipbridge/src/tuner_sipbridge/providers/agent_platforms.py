@@ -6,9 +6,11 @@ from tuner_sipbridge.providers.model import Meaning, Provider, Quirk, SessionTim
 
 _LIVEKIT = "https://docs.livekit.io/telephony/start/sip-trunk-setup"
 _DAILY = "https://docs.daily.co/docs/guides/features/dial-in-dial-out/sip"
+_LIVEKIT_CALLS = "https://github.com/livekit/sip/blob/main/pkg/sip/inbound.go"
 _VAPI = "https://docs.vapi.ai/advanced/sip/sip-networking"
 _RETELL = "https://docs.retellai.com/deploy/custom-telephony"
 _JAMBONZ = "https://docs.jambonz.org/guides/get-started/jambonz-cloud"
+_JAMBONZ_CALLS = "https://github.com/jambonz/sbc-inbound/blob/main/lib/middleware.js"
 
 AGENT_PLATFORMS = (
     Provider(
@@ -34,16 +36,45 @@ AGENT_PLATFORMS = (
                 "SRTP needs media encryption switched on at the trunk, and TLS in the URI.",
                 "https://docs.livekit.io/telephony/features/secure-trunking",
             ),
+            Quirk(
+                "A call that no trunk lets in may get no answer at all, so that scanners learn nothing.",
+                _LIVEKIT_CALLS,
+            ),
         ),
         meanings={
             486: Meaning(
                 'no trunk or no dispatch rule takes this call (its log says "flood")',
                 "compare the dialled number with the trunk's numbers, and see that a dispatch rule names the trunk",
+                "https://github.com/livekit/sip/issues/484",
             ),
             400: Meaning(
-                "a codec, number or address it does not take", "offer PCMU, PCMA or G722, and check the trunk"
+                "a codec, number or address it does not take",
+                "offer PCMU, PCMA or G722, and check the trunk",
+                _LIVEKIT_CALLS,
             ),
-            404: Meaning("no trunk has this number", "compare the dialled number with the trunk's numbers"),
+            401: Meaning(
+                "the password is not that of the inbound trunk",
+                "compare it with auth_username and auth_password of the trunk",
+                _LIVEKIT_CALLS,
+            ),
+            403: Meaning(
+                "the credentials or the region do not suit the trunk",
+                "compare user name and password with the trunk's, and dial a host of its region",
+                "https://docs.livekit.io/sip/troubleshooting",
+            ),
+            404: Meaning(
+                "no trunk has this number",
+                "compare the dialled number with the trunk's numbers",
+                _LIVEKIT_CALLS,
+            ),
+            501: Meaning(
+                "no dispatch rule takes this call", "create one that names the trunk", _LIVEKIT_CALLS
+            ),
+            503: Meaning(
+                "the project's trunks could not be looked up",
+                "call again; if that stays, see that the SIP service reaches the LiveKit server",
+                _LIVEKIT_CALLS,
+            ),
         },
     ),
     Provider(
@@ -51,8 +82,9 @@ AGENT_PLATFORMS = (
         title="Vapi",
         uri="sip:NAME@sip.vapi.ai",
         documentation=_VAPI,
-        hosts=("sip.vapi.ai",),
+        hosts=("sip.vapi.ai", "sip.eu.vapi.ai"),
         transports=("udp", "tls"),
+        media="UDP 40000 to 60000, from addresses that change",
         quirks=(
             Quirk(
                 "NAME is chosen when the SIP number is made (provider vapi, sipUri) and tied to an assistant there.",
@@ -63,7 +95,21 @@ AGENT_PLATFORMS = (
             ),
         ),
         meanings={
-            404: Meaning("no SIP number has this name", "make one with provider vapi and this sipUri"),
+            403: Meaning(
+                "the SIP number asks for credentials, and these are not its own",
+                "compare user name and password with those of the SIP number",
+                "https://docs.vapi.ai/advanced/sip/troubleshoot-sip-response-codes",
+            ),
+            404: Meaning(
+                "no SIP number has this name",
+                "make one with provider vapi and this sipUri",
+                "https://github.com/VapiAI/docs/pull/109/files",
+            ),
+            480: Meaning(
+                "no assistant could take the call",
+                "see that the SIP number has an assistant; the call's ended reason is under Observe > Logs",
+                "https://docs.vapi.ai/advanced/sip/troubleshoot-sip-response-codes",
+            ),
         },
     ),
     Provider(
@@ -73,8 +119,12 @@ AGENT_PLATFORMS = (
         documentation=_RETELL,
         hosts=("sip.retellai.com",),
         transports=("tcp", "udp", "tls"),
+        codecs=("PCMU", "PCMA", "G722"),
+        media="UDP from 18.98.16.120/30, for some United States calls also 143.223.88.0/21 and 161.115.160.0/19",
         quirks=(
             Quirk("TCP is recommended; TLS may ask for a client certificate.", _RETELL),
+            Quirk("Codecs are PCMU, PCMA and G722.", "https://docs.retellai.com/deploy/genesys.md"),
+            Quirk("Its signalling and media come from the address blocks of this page.", _RETELL),
             Quirk(
                 "A call by SIP URI has to be registered first, and the user part is the call_id that gave; a trunk's"
                 " call carries an imported number.",
@@ -85,6 +135,7 @@ AGENT_PLATFORMS = (
             404: Meaning(
                 "neither a registered call nor an imported number has this name",
                 "register the call first and dial its call_id within the time Retell gives, or import the number",
+                _RETELL,
             ),
         },
     ),
@@ -106,9 +157,14 @@ AGENT_PLATFORMS = (
         ),
         meanings={
             404: Meaning(
-                "the room has no SIP endpoint, or it expired", "set sip on the room and dial its sip_uri"
+                "the room has no SIP endpoint, or it expired",
+                "set sip on the room and dial its sip_uri",
+                _DAILY,
             ),
-            480: Meaning("the room is not ready", "dial after dialin-ready"),
+            480: Meaning("the room is not ready", "dial after dialin-ready", _DAILY),
+            486: Meaning(
+                "the room has as many calls as it takes", "end one, or have the limit raised", _DAILY
+            ),
         },
     ),
     Provider(
@@ -135,8 +191,23 @@ AGENT_PLATFORMS = (
             403: Meaning(
                 "no carrier has this address, and no client these credentials",
                 "add this machine to a carrier's inbound gateways, or create a client",
+                _JAMBONZ,
             ),
-            404: Meaning("no application takes this number", "assign the number to an application"),
+            404: Meaning(
+                "the number is not provisioned for this carrier, or no account has this SIP name",
+                "add the number and give it an application, or dial the account's own SIP name",
+                _JAMBONZ_CALLS,
+            ),
+            480: Meaning(
+                "no application takes the call",
+                "give the number, or the account's calls from devices, an application",
+                _JAMBONZ_CALLS,
+            ),
+            503: Meaning(
+                "the account is inactive, or has as many calls as it takes",
+                "see its X-Reason header in the capture (--pcap), and the account's limits",
+                _JAMBONZ_CALLS,
+            ),
         },
     ),
 )

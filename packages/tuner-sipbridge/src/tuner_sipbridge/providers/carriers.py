@@ -5,6 +5,9 @@ from __future__ import annotations
 from tuner_sipbridge.providers.model import Meaning, Provider, Quirk
 
 _TWILIO = "https://www.twilio.com/docs/voice/api/sip-interface"
+_TWILIO_MEDIA = "https://www.twilio.com/docs/sip-trunking/ip-addresses"
+_TELNYX_CODES = "https://developers.telnyx.com/docs/voice/sip-trunking/troubleshooting/response-codes"
+_EXOTEL_CODES = "https://developer.exotel.com/docs/sip-trunking/errors-troubleshooting"
 _TELNYX = "https://developers.telnyx.com/docs/voice/sip-trunking/get-started"
 _PLIVO = "https://plivo.com/docs/voice-agents/sip-trunking/api/sip-trunking"
 _EXOTEL = "https://developer.exotel.com/docs/vsip/master-guide"
@@ -17,7 +20,14 @@ CARRIERS = (
         title="Twilio",
         uri="sip:anything@YOUR-DOMAIN.sip.twilio.com",
         documentation=_TWILIO,
-        hosts=("sip.twilio.com", "sip.us1.twilio.com", "sip.ie1.twilio.com", "sip.au1.twilio.com"),
+        hosts=(
+            "sip.twilio.com",
+            "sip.us1.twilio.com",
+            "sip.ie1.twilio.com",
+            "sip.au1.twilio.com",
+            "pstn.twilio.com",
+        ),
+        media="UDP 10000 to 60000 from 168.86.128.0/18",
         transports=("udp", "tcp", "tls"),
         codecs=("PCMU",),
         admission="digest or address",
@@ -35,15 +45,41 @@ CARRIERS = (
                 "Headers behind the ? of a SIP URI have to be fewer than 1,024 characters.",
                 "https://www.twilio.com/docs/errors/21227",
             ),
+            Quirk(
+                "Where media security is on, calls have to come over TLS, with SRTP.",
+                "https://twilio.com/docs/api/errors/32209",
+            ),
+            Quirk("Its media comes from one address block, in every region.", _TWILIO_MEDIA),
+            Quirk(
+                "A host under pstn.twilio.com is a trunk's way to the telephone network, and reaches no webhook.",
+                "https://www.twilio.com/docs/sip-trunking",
+            ),
         ),
         meanings={
             403: Meaning(
                 "neither a credential list nor an IP access control list of the SIP Domain lets this caller in",
                 "add the user name and password, or this machine's public address, under Voice > SIP Domains",
+                "https://twilio.com/docs/api/errors/32201",
+            ),
+            401: Meaning(
+                "no credential list of the SIP Domain has this user name and password",
+                "use the user name of the credential list, also where the phone calls it authorization name",
+                "https://www.twilio.com/docs/api/errors/32106",
+            ),
+            407: Meaning(
+                "no credential list of the SIP Domain has this user name and password",
+                "use the user name of the credential list, also where the phone calls it authorization name",
+                "https://www.twilio.com/docs/api/errors/32106",
+            ),
+            488: Meaning(
+                "media security is on and no SRTP was offered, or off and SRTP was",
+                "give --srtp required with ;transport=tls, or leave --srtp out, as the SIP Domain or trunk is set",
+                "https://www.twilio.com/docs/api/errors/32207",
             ),
             404: Meaning(
                 "there is no SIP Domain of this name in this region",
                 "compare the host with Voice > SIP Domains, letter by letter",
+                _TWILIO,
             ),
         },
     ),
@@ -74,8 +110,24 @@ CARRIERS = (
         ),
         meanings={
             403: Meaning(
-                "no SIP Connection matches the credentials or the address",
-                "check the connection's authentication in the portal, and the prefix or token if it has one",
+                "no SIP Connection matches the credentials or the address, or it is disabled or at its limit of calls",
+                "check the connection's authentication and limits in the portal, and the prefix or token if it has one",
+                _TELNYX_CODES,
+            ),
+            404: Meaning(
+                "the SIP Connection is inactive, or the account is blocked",
+                "enable the connection, and check the account's balance",
+                _TELNYX_CODES,
+            ),
+            480: Meaning(
+                "no destination or forwarding number belongs to this number",
+                "give the number a connection or application",
+                _TELNYX_CODES,
+            ),
+            488: Meaning(
+                "the connection has no codec in common with the offer, or wants SRTP",
+                "allow G711U in the connection, and set its encrypted media as --srtp says",
+                "https://support.telnyx.com/en/articles/4351104-sip-connection-settings",
             ),
         },
     ),
@@ -84,7 +136,7 @@ CARRIERS = (
         title="Plivo",
         uri="sip:NUMBER@YOUR-TRUNK.zt.plivo.com, or sip:ENDPOINT@phone.plivo.com",
         documentation=_PLIVO,
-        hosts=("zt.plivo.com", "phone.plivo.com"),
+        hosts=("zt.plivo.com", "phone.plivo.com", "sip.plivo.com"),
         admission="digest or address",
         quirks=(
             Quirk(
@@ -96,6 +148,23 @@ CARRIERS = (
                 "https://support.plivo.com/hc/en-us/sections/360008303571-Endpoints",
             ),
         ),
+        meanings={
+            403: Meaning(
+                "the trunk's credential or IP access control list does not let this caller in",
+                "give the trunk this user name, or this machine's public address",
+                _PLIVO,
+            ),
+            404: Meaning(
+                "no trunk has this host, or no endpoint this name",
+                "compare the host with the trunk's, or dial an endpoint that an application is attached to",
+                "https://support.plivo.com/hc/en-us/sections/360008303571-Endpoints",
+            ),
+            488: Meaning(
+                "the trunk is secure and the call is not",
+                "call it over TLS with --srtp required, or switch secure off",
+                _PLIVO,
+            ),
+        },
     ),
     Provider(
         name="exotel",
@@ -108,6 +177,7 @@ CARRIERS = (
         admission="address",
         registers=False,
         srtp={"tls": "required"},
+        media="UDP 10000 to 40000",
         quirks=(
             Quirk(
                 "Callers are let in by their fixed public address only: hand it to Exotel first.",
@@ -130,9 +200,20 @@ CARRIERS = (
             403: Meaning(
                 "this machine's public address is not on the trunk's list",
                 "have it added, and call from it without NAT",
+                _EXOTEL_CODES,
             ),
+            404: Meaning("the number is not mapped to the trunk", "map the ExoPhone to it", _EXOTEL_CODES),
+            480: Meaning(
+                "what the trunk leads to is not available",
+                "see that the trunk is in flow mode and its flow has an applet",
+                _EXOTEL_CODES,
+            ),
+            484: Meaning("the number is not whole", "dial it in E.164, + and country code", _EXOTEL_CODES),
+            488: Meaning("no G.711 was offered, or no SRTP over TLS", "offer PCMU or PCMA", _EXOTEL_CODES),
             503: Meaning(
-                "more than 200 calls a minute came in", "spread the calls, or have the limit raised"
+                "more than 200 calls a minute came in",
+                "spread the calls, or have the limit raised",
+                "https://developer.exotel.com/docs/vsip/flow-integration",
             ),
         },
     ),
@@ -148,6 +229,18 @@ CARRIERS = (
                 "Each trunk has a SIP domain of its own; credentials and address lists belong to it.", _VOBIZ
             ),
         ),
+        meanings={
+            403: Meaning(
+                "the trunk has neither these credentials nor this machine's address",
+                "add one of them to the trunk whose SIP domain is dialled",
+                _VOBIZ,
+            ),
+            404: Meaning(
+                "no trunk has this SIP domain, or no number this name",
+                "compare the host with the trunk's SIP domain, and give the number to the trunk",
+                _VOBIZ,
+            ),
+        },
     ),
     Provider(
         name="wavix",
@@ -165,6 +258,13 @@ CARRIERS = (
                 "wavix-sip-trunk/configuring-wavix-digest-trunk",
             ),
         ),
+        meanings={
+            403: Meaning(
+                "the trunk does not let this caller in, or may not call there with this caller ID",
+                "check the trunk's password, have this machine's address approved, and ask for Caller ID Passthrough",
+                _WAVIX,
+            ),
+        },
     ),
 )
 """Sorted by how often they are met."""

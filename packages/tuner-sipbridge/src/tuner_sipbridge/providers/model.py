@@ -35,10 +35,12 @@ class Meaning:
     Attributes:
         means: the likely cause.
         change: what to change there.
+        source: page of the provider, or thread of its developers, that says so.
     """
 
     means: str
     change: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Provider:
         admission: how callers are let in; None when the operator decides.
         registers: whether a caller may or must REGISTER; None when it is not documented.
         srtp: what to offer by each transport, `off` where nothing is said.
+        media: where its RTP comes from, for firewalls; empty when it is not documented.
         headers: fields that every INVITE to it should have.
         session_timer: which one to ask for; None where nothing is said: 1800 s, refreshed by whom the edge chooses.
         reliable: what to do about reliable provisional responses (RFC 3262); None where nothing is said: they are
@@ -91,6 +94,7 @@ class Provider:
     admission: Admission | None = None
     registers: bool | None = None
     srtp: Mapping[Transport, SrtpUse] = field(default_factory=dict[Transport, SrtpUse])
+    media: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     session_timer: SessionTimer | None = None
     reliable: Literal["no", "supported", "required"] | None = None

@@ -8,6 +8,11 @@ _ASTERISK = "https://docs.asterisk.org/Configuration/Channel-Drivers/SIP/Configu
 _FREESWITCH = (
     "https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Configuration/Sofia-SIP-Stack/"
 )
+_ASTERISK_CAUSES = "https://docs.asterisk.org/Configuration/Miscellaneous/Hangup-Cause-Mappings"
+_FREESWITCH_CAUSES = (
+    "https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Troubleshooting-Debugging/"
+    "Hangup-Cause-Code-Table_3964945/"
+)
 _KAMAILIO = "https://www.kamailio.org/docs/modules/stable/"
 
 OWN_SERVERS = (
@@ -33,13 +38,29 @@ OWN_SERVERS = (
             401: Meaning(
                 "the user name matches no endpoint or auth section, or the password is wrong",
                 "compare them with the endpoint's auth section in pjsip.conf",
+                _ASTERISK,
             ),
             404: Meaning(
-                "the endpoint's context has no such extension", "add it to the dialplan of that context"
+                "the endpoint's context has no such extension",
+                "add it to the dialplan of that context",
+                _ASTERISK_CAUSES,
+            ),
+            403: Meaning(
+                "an access list or the dialplan rejects the call",
+                "look for acl in pjsip.conf and for Hangup(21) in the dialplan",
+                _ASTERISK_CAUSES,
+            ),
+            480: Meaning(
+                "the extension rang and nobody answered",
+                "see that what the dialplan dials is registered and answers",
+                _ASTERISK_CAUSES,
             ),
             488: Meaning(
-                "the endpoint allows none of the offered codecs", "allow ulaw or alaw at the endpoint"
+                "the endpoint allows none of the offered codecs",
+                "allow ulaw or alaw at the endpoint",
+                _ASTERISK,
             ),
+            603: Meaning("the dialplan rejects the call", "look for Hangup(21) in it", _ASTERISK_CAUSES),
         },
     ),
     Provider(
@@ -58,8 +79,28 @@ OWN_SERVERS = (
             403: Meaning(
                 "the credentials are wrong, or an access list refuses the address",
                 "check the directory's user, and acl.conf.xml",
+                _FREESWITCH,
             ),
-            480: Meaning("the dialplan did not answer", "see that the extension is in the profile's context"),
+            404: Meaning(
+                "no dialplan entry takes this number",
+                "see that the extension is in the context of the profile that is called",
+                _FREESWITCH_CAUSES,
+            ),
+            480: Meaning(
+                "the dialplan did not answer",
+                "see that the extension is in the profile's context",
+                _FREESWITCH_CAUSES,
+            ),
+            488: Meaning(
+                "no codec in common (INCOMPATIBLE_DESTINATION)",
+                "put PCMU or PCMA into the profile's inbound-codec-prefs",
+                _FREESWITCH_CAUSES,
+            ),
+            603: Meaning(
+                "the dialplan rejects the call (CALL_REJECTED)",
+                "look for hangup or respond in the extension",
+                _FREESWITCH_CAUSES,
+            ),
         },
     ),
     Provider(
@@ -74,9 +115,21 @@ OWN_SERVERS = (
             ),
         ),
         meanings={
-            404: Meaning("nobody is registered under this name", "register the agent there, or add a route"),
-            478: Meaning("the request's URI cannot be resolved there", "check host and transport of the URI"),
-            483: Meaning("it sends the request to itself", "add its own name to the proxy's aliases"),
+            404: Meaning(
+                "nobody is registered under this name",
+                "register the agent there, or add a route",
+                f"{_KAMAILIO}modules/registrar.html",
+            ),
+            478: Meaning(
+                "the request's URI cannot be resolved there",
+                "check host and transport of the URI",
+                f"{_KAMAILIO}modules/tm.html",
+            ),
+            483: Meaning(
+                "it sends the request to itself",
+                "add its own name to the proxy's aliases",
+                f"{_KAMAILIO}modules/maxfwd.html",
+            ),
         },
     ),
 )

@@ -15,6 +15,7 @@ StepName: TypeAlias = Literal[
     "dns",
     "connection",
     "options",
+    "registration",
     "invite",
     "challenge",
     "credentials",
@@ -24,11 +25,12 @@ StepName: TypeAlias = Literal[
     "media_out",
     "dtmf",
     "bye",
+    "packets",
 ]
 STEPS: tuple[StepName, ...] = get_args(StepName)
 """All steps, in their order."""
 
-Verdict: TypeAlias = Literal["ok", "warning", "failed", "not reached"]
+Verdict: TypeAlias = Literal["ok", "warning", "failed", "skipped", "not reached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Step:
 
     Attributes:
         name: which one.
-        verdict: `ok`; `warning`: calls go through, something is not as it should be; `failed`; `not reached`: an
-            earlier step failed.
+        verdict: `ok`; `warning`: calls go through, something is not as it should be; `failed`; `skipped`: nobody asked
+            for it; `not reached`: an earlier step failed, or the call was over before it.
         detail: what was found, in plain words.
         change: what to change, and where; empty when nothing need be.
     """
@@ -51,17 +53,32 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What the host of the URI leads to.
+    """What the host of the URI, or those of the trunks, lead to.
 
     Attributes:
         addresses: where calls go, best first, as `transport address:port`; empty when there is none.
-        problem: why there is none, in words.
+        problem: why there is none, or why a trunk has none, in words.
         asked: the questions that led there; empty for an address, which needs no look-up.
     """
 
     addresses: tuple[str, ...] = ()
     problem: str = ""
     asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquired:
+    """One target that was asked by OPTIONS.
+
+    Attributes:
+        target: as `transport address:port`.
+        trace: the OPTIONS and its answer.
+        refused: why nothing can get there, in words; empty when something may.
+    """
+
+    target: str
+    trace: Trace = field(default_factory=Trace, repr=False)
+    refused: str = ""
 
 
 @dataclass(slots=True)
@@ -71,19 +88,25 @@ class Facts:
     Attributes:
         target: URI as the user gave it.
         provider: whose edge it is; None when nobody knows.
-        provider_named: the user said so, it was not found out by the host.
+        provider_named: the user said so, it was not guessed from the host.
         uri: the URI that is called, with the provider's transport and port; None before it was read.
         uri_problem: why it cannot be called.
+        trunks: hosts of the ways out that the user gave; empty when the URI's own host is called.
         transport: what carries SIP to it.
         lookup: what DNS said, None before that.
         reached: what came of connecting; None before that, and over UDP.
         dead: why targets that come before the one in `reached` could not be connected to.
         checked: how certificates are checked: `ca`, `pin`, or `nothing`.
-        inquiry: the OPTIONS and its answer.
+        inquiries: the targets that were asked by OPTIONS.
         inquired: nothing more comes of OPTIONS.
+        tls_there: the port that is called over TCP speaks TLS.
+        registering: a registration was asked for.
         call: the call.
         username_given: there are credentials to answer a challenge with.
-        problem: why the call failed, as the dialer says it.
+        password_given: with a password that is not empty.
+        srtp: what was offered of SRTP: `off`, `optional`, `required`.
+        no_way_out: there is no way from here to the address that the far end's SDP names.
+        problem: why the call failed before its INVITE, as the dialer says it.
         at: Unix time in seconds.
         over: nothing follows.
     """
@@ -93,15 +116,21 @@ class Facts:
     provider_named: bool = False
     uri: Uri | None = None
     uri_problem: str = field(default="", repr=False)
+    trunks: tuple[str, ...] = ()
     transport: str = "udp"
     lookup: Lookup | None = None
     reached: Reached | None = None
     dead: tuple[str, ...] = ()
     checked: Literal["ca", "pin", "nothing"] = "ca"
-    inquiry: Trace = field(default_factory=Trace, repr=False)
+    inquiries: tuple[Inquired, ...] = ()
     inquired: bool = False
+    tls_there: bool = False
+    registering: bool = False
     call: Trace = field(default_factory=Trace, repr=False)
     username_given: bool = False
+    password_given: bool = True
+    srtp: str = "off"
+    no_way_out: bool = False
     problem: str = field(default="", repr=False)
     at: float = 0.0
     over: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.grammar import split_host_port
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.parser import parse_datagram
+from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.trace import Trace
 
 Scope: TypeAlias = Literal["public", "private", "loopback", "nowhere", "a name"]
@@ -25,6 +27,9 @@ _EXAMPLES = tuple(
 )
 # Behind the NAT of a carrier (RFC 6598), which ipaddress calls neither private nor global.
 _CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
+
+
+_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"]+(?=@)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ def answers(trace: Trace, method: str) -> list[Heard]:
     for event in trace.of("sip.received"):
         message = _message(str(event.fields.get("message", "")))
         if isinstance(message, Response) and message.cseq.method == method:
-            found.append(Heard(event.at, _host(str(event.fields.get("peer", ""))), message))
+            found.append(Heard(event.at, host_of(str(event.fields.get("peer", ""))), message))
     return found
 
 
@@ -73,8 +78,9 @@ def answered_session(trace: Trace) -> SessionDescription | None:
 
 def offered_host(trace: Trace) -> str:
     """Host that our own session description names for the media; empty when there is none."""
-    for _, invite in requests(trace, "INVITE"):
-        session = _session(invite)
+    # With a late offer it stands in the ACK.
+    for _, request in [*requests(trace, "INVITE"), *requests(trace, "ACK")]:
+        session = _session(request)
         if session is not None and session.media:
             return session.address_of(session.media[0]) or ""
     return ""
@@ -111,7 +117,8 @@ def _session(message: Message) -> SessionDescription | None:
         return None
 
 
-def _host(peer: str) -> str:
+def host_of(peer: str) -> str:
+    """The host of `host:port`."""
     found = split_host_port(peer)
     return found[0] if found is not None else peer.rpartition(":")[0]
 
@@ -119,7 +126,8 @@ def _host(peer: str) -> str:
 @lru_cache(maxsize=256)
 def _message(text: str) -> Message | None:
     """A message as the trace keeps it; without its secrets it may be shorter than it says."""
-    head, _, body = text.partition("\r\n\r\n")
+    # What stands for a secret has characters that no URI takes.
+    head, _, body = text.replace("<removed>", "removed").partition("\r\n\r\n")
     lines = [line for line in head.split("\r\n") if not line.lower().startswith("content-length:")]
     octets = body.encode("utf-8", "replace")
     lines.append(f"Content-Length: {len(octets)}\r\n\r\n")
@@ -132,7 +140,7 @@ def _message(text: str) -> Message | None:
 def far_hosts(trace: Trace) -> Iterator[str]:
     """The addresses that SIP came from, the last first."""
     for event in reversed(list(trace.of("sip.received"))):
-        yield _host(str(event.fields.get("peer", "")))
+        yield host_of(str(event.fields.get("peer", "")))
 
 
 def takes_keys(trace: Trace) -> bool:
@@ -144,3 +152,22 @@ def takes_keys(trace: Trace) -> bool:
         if media.media == "audio" and media.port
         for codec in media.codecs
     )
+
+
+def took(seconds: float) -> str:
+    """A span of time in words: milliseconds below a second."""
+    seconds = max(0.0, seconds)
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def without_password(text: str) -> str:
+    """A URI as the user gave it, without the password in it."""
+    return _PASSWORD.sub(r"\g<1>removed", text)
+
+
+def redirected_to(target: str) -> str:
+    """The host that a redirection names: who is meant there is not for a terminal."""
+    try:
+        return Uri.parse(target).host
+    except RemoteProtocolError:
+        return "an address that is none"

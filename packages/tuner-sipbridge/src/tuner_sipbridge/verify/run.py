@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tuner_sipbridge.call import events as signalling
-from tuner_sipbridge.call.inquiry import Inquiry
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.utterance import SAMPLE_RATE, Utterance
 from tuner_sipbridge.dialer.dialer import Dialer
-from tuner_sipbridge.dialer.message_notes import note_message
 from tuner_sipbridge.dialer.provided import addressed, dialable
 from tuner_sipbridge.errors import CallError, LocalProtocolError, NetworkError
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.net import clock
-from tuner_sipbridge.net.driver import SipDriver
-from tuner_sipbridge.net.ids import RandomIds, new_sip_call_id
+from tuner_sipbridge.net.driver import NEXT_TARGET_AFTER_S, SipDriver
 from tuner_sipbridge.net.public_address import PublicAddress
-from tuner_sipbridge.net.reach import reach
-from tuner_sipbridge.net.resolver import Resolver, read_name_server
+from tuner_sipbridge.net.reach import reach, speaks_tls
+from tuner_sipbridge.net.resolver import Resolver, draw, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import local_address_towards
 from tuner_sipbridge.providers import Provider, provider_of
+from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sip.locating import TRANSPORTS, Located
-from tuner_sipbridge.sip.message import Message, Response
+from tuner_sipbridge.sip.records import by_priority_and_weight
 from tuner_sipbridge.sip.routing import Hop, Transport, transport_of
+from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.trace import Trace
 from tuner_sipbridge.verify.facts import Facts, Lookup, Step
-from tuner_sipbridge.verify.reading import takes_keys
+from tuner_sipbridge.verify.inquire import inquire
+from tuner_sipbridge.verify.reading import answers, takes_keys, without_password
 from tuner_sipbridge.verify.verdicts import judge
 
 LISTEN_S = 2.0
 """How long audio is sent and listened to."""
-OPTIONS_PATIENCE_S = 4.0
-"""How long the answer to OPTIONS is waited for: time for three repeats over UDP."""
 KEY = "#"
 """The key that is sent: in a menu it chooses nothing."""
 _PITCH_HZ = 425.0
@@ -60,6 +57,13 @@ class Access:
         public_address: what a NAT shows for this machine.
         ring_timeout_s: CANCEL after so long without an answer.
         name_server: address, or address and port, to ask in place of the system's.
+        trunks: ways out; the URI's own host is called without any.
+        next_target_after_s: without any response for so long, the next target is tried.
+        register: register before the call, at the URI's host or at this SIP URI.
+        srtp: whether SRTP is offered, or demanded.
+        codecs: what is offered, best first.
+        late_offer: INVITE without SDP.
+        headers: further headers of the INVITE.
     """
 
     provider: Provider | None = None
@@ -70,6 +74,13 @@ class Access:
     public_address: str | None = None
     ring_timeout_s: float = 30.0
     name_server: str | None = None
+    trunks: tuple[Trunk, ...] = ()
+    next_target_after_s: float = NEXT_TARGET_AFTER_S
+    register: bool | str = False
+    srtp: SrtpPolicy = "off"
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    late_offer: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +102,31 @@ class Verification:
         """Whether no step failed."""
         return not any(step.verdict == "failed" for step in self.steps)
 
+    @property
+    def traces(self) -> list[Trace]:
+        """Every message that was exchanged, without credentials: of each OPTIONS, then of the call."""
+        return [*(one.trace for one in self.facts.inquiries), self.facts.call]
+
+    def named(self, verdict: str) -> list[str]:
+        """The steps of one verdict, in order."""
+        return [step.name for step in self.steps if step.verdict == verdict]
+
     def to_json(self) -> dict[str, Any]:
-        """The verdicts as JSON values."""
-        dialled = self.facts.call.first("call.dialled")
+        """The verdicts as JSON values; the keys are those of `docs/reference/verify.md`."""
+        facts = self.facts
+        dialled, provider = facts.call.first("call.dialled"), facts.provider
+        finals = [one.response.status for one in answers(facts.call, "INVITE") if one.response.status >= 200]
+        by = None if provider is None else "user" if facts.provider_named else "host"
         return {
-            "target": self.target,
-            "dialled": None if self.facts.uri is None else str(self.facts.uri),
-            "provider": None if self.facts.provider is None else self.facts.provider.name,
+            "target": without_password(self.target),
+            "dialled": None if facts.uri is None else without_password(str(facts.uri)),
+            "provider": None if provider is None else provider.name,
+            "provider_known_by": by,
             "sip_call_id": None if dialled is None else dialled.fields["sip_call_id"],
+            "status": finals[-1] if finals else None,
             "passed": self.passed,
+            "failed": self.named("failed"),
+            "warnings": self.named("warning"),
             "steps": [
                 {"step": one.name, "verdict": one.verdict, "detail": one.detail, "change": one.change}
                 for one in self.steps
@@ -132,8 +159,7 @@ async def verify(
         NetworkError: no socket can be opened here.
     """
     walk = _Walk(target, access, on_step, timers)
-    if await walk.find() and await walk.connect():
-        await walk.ask()
+    if await walk.find() and await walk.connect() and await walk.ask():
         await walk.call(listen_s, engine)
     return walk.end()
 
@@ -144,88 +170,79 @@ class _Walk:
     def __init__(self, target: str, access: Access, on_step: Callable[[Step], None], timers: Timers) -> None:
         self._access, self._on_step, self._timers = access, on_step, timers
         self._told = 0
-        self._hops: tuple[Hop, ...] = ()
-        self._hop: Hop | None = None
+        self._targets: list[tuple[Hop, Uri]] = []
         self.facts = Facts(
             target,
             provider=access.provider,
             provider_named=access.provider is not None,
+            trunks=tuple(trunk.uri.host for trunk in access.trunks),
             checked="nothing" if access.tls.insecure else "pin" if access.tls.pin else "ca",
-            inquiry=_WatchedTrace(self._tell),
-            call=_WatchedTrace(self._tell),
+            call=_WatchedTrace(self._watch),
             username_given=access.username is not None,
+            password_given=bool(access.password),
+            registering=access.register is not False,
+            srtp=access.srtp,
         )
 
     async def find(self) -> bool:
         """URI and DNS; False when there is nowhere to go."""
         facts, access = self.facts, self._access
         try:
-            given = dialable(facts.target)
+            given = dialable(facts.target, routed=bool(access.trunks))
             uri = addressed(given, access.provider, access.transport)
-            transport = transport_of(uri) or access.transport
+            first = access.trunks[0].uri if access.trunks else uri
+            facts.transport = transport_of(first) or access.transport
         except LocalProtocolError as error:
             facts.uri_problem = str(error)
             return False
-        facts.uri, facts.transport = uri, transport
-        facts.provider = access.provider or provider_of(uri)
+        facts.uri = uri
+        facts.provider = access.provider or provider_of(first)
         self._tell()
-        self._tell()
-        transports = (
-            ("tls",) if uri.scheme == "sips" else sorted(TRANSPORTS, key=lambda one: one != transport)
-        )
+        transports = sorted(TRANSPORTS, key=lambda one: one != access.transport)
         resolver = Resolver(name_server=read_name_server(access.name_server) if access.name_server else None)
-        located = await resolver.locate(uri, transports=transports)
-        self._hops = located.targets
-        facts.lookup = _looked_up(uri, located)
-        if located.targets:
-            facts.transport = located.targets[0].transport
+        found: list[tuple[Uri, Located]] = []
+        for trunk in by_priority_and_weight(access.trunks, draw) or (None,):
+            place = trunk.uri if trunk is not None else uri
+            # Every hop of a call to a sips URI is TLS (RFC 3261 §26.2.2).
+            secure = "sips" in (uri.scheme, place.scheme)
+            located = await resolver.locate(place, transports=("tls",) if secure else transports)
+            found.append((place, located))
+        self._targets = [(hop, place) for place, located in found for hop in located.targets]
+        facts.lookup = _looked_up(found)
+        if self._targets:
+            facts.transport = self._targets[0][0].transport
         self._tell()
-        return bool(located.targets)
+        return bool(self._targets)
 
     async def connect(self) -> bool:
         """TCP and TLS; False when there is no connection that may be used."""
         facts = self.facts
-        self._hop = self._hops[0]
         dead: list[str] = []
-        for hop in [hop for hop in self._hops if hop.is_stream] if self._hop.is_stream else []:
+        streams = [hop for hop, _ in self._targets if hop.is_stream]
+        for hop in streams if self._targets[0][0].is_stream else []:
             facts.reached, facts.dead = await reach(hop, self._access.tls), tuple(dead)
-            self._hop, facts.transport = hop, hop.transport
+            facts.transport = hop.transport
             if not facts.reached.problem:
                 break
             dead.append(facts.reached.problem)
         self._tell()
         return facts.reached is None or not facts.reached.problem
 
-    async def ask(self) -> None:
-        """OPTIONS."""
-        facts, hop = self.facts, self._hop
-        assert facts.uri is not None
-        assert hop is not None
-        host = local_address_towards(hop.address)
-        public = PublicAddress.parse(self._access.public_address)
-        driver = SipDriver(tls=self._access.tls, public_address=public)
-        await driver.open(host=host)
-        try:
-            local = driver.shown(host)
-            inquiry = Inquiry(
-                facts.uri,
-                local=local,
-                sip_call_id=new_sip_call_id(),
-                from_uri=Uri(user="tuner", host=local[0], port=local[1]),
-                ids=RandomIds(),
-                timers=self._timers,
-                to=hop,
-            )
-            observer = _Observer(facts.inquiry)
-            driver.add(inquiry, observer).act(lambda now: inquiry.start(now=now))
-            async with asyncio.timeout(min(OPTIONS_PATIENCE_S, self._timers.f)):
-                await observer.settled.wait()
-        except TimeoutError:
-            pass
-        finally:
-            driver.close()
+    async def ask(self) -> bool:
+        """OPTIONS to every target; False when the hosts of all say that nothing listens there."""
+        facts, access = self.facts, self._access
+        public = PublicAddress.parse(access.public_address)
+        facts.inquiries = await inquire(
+            self._targets,
+            lambda: SipDriver(tls=access.tls, public_address=public),
+            timers=self._timers,
+        )
+        first, hop = facts.inquiries[0].trace, self._targets[0][0]
+        if hop.transport == "tcp" and first.first("call.unreachable") is not None:
+            facts.tls_there = await speaks_tls(hop)
         facts.inquired = True
         self._tell()
+        return not all(one.refused for one in facts.inquiries)
 
     async def call(self, listen_s: float, engine: MediaEngine | None) -> None:
         """INVITE to BYE."""
@@ -240,11 +257,22 @@ class _Walk:
             timers=self._timers,
             provider=access.provider,
             name_server=access.name_server,
+            trunks=access.trunks,
+            next_target_after=access.next_target_after_s,
+            register=access.register,
+            srtp=access.srtp,
+            codecs=access.codecs,
+            late_offer=access.late_offer,
         )
         try:
             async with (
                 dialer,
-                dialer.dial(facts.target, ring_timeout=access.ring_timeout_s, trace=facts.call) as call,
+                dialer.dial(
+                    facts.target,
+                    ring_timeout=access.ring_timeout_s,
+                    headers=access.headers,
+                    trace=facts.call,
+                ) as call,
             ):
                 steps: list[dict[str, str]] = [{"say": "tone"}]
                 if takes_keys(facts.call):
@@ -260,6 +288,11 @@ class _Walk:
         self._tell()
         return Verification(self.facts.target, self.facts, tuple(judge(self.facts)))
 
+    def _watch(self, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind == "media.started":
+            self.facts.no_way_out = _no_way_to(str(fields["remote"]))
+        self._tell()
+
     def _tell(self) -> None:
         self.facts.at = clock.now()
         steps = judge(self.facts)
@@ -273,42 +306,41 @@ class _WatchedTrace(Trace):
 
     __slots__ = ("_watch",)
 
-    def __init__(self, watch: Callable[[], None]) -> None:
+    def __init__(self, watch: Callable[[str, Mapping[str, Any]], None]) -> None:
         super().__init__()
         self._watch = watch
 
     def note(self, kind: str, *, at: float, **fields: Any) -> None:
         super().note(kind, at=at, **fields)
-        self._watch()
+        self._watch(kind, fields)
 
 
-class _Observer:
-    """Writes what became of an OPTIONS into a trace."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-        self.settled = asyncio.Event()
-
-    def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
-        """No answer."""
-        if isinstance(event, signalling.Unreachable):
-            self._trace.note("call.unreachable", at=now, why=event.text)
-        self.settled.set()
-
-    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
-        """The request, its repeats, and the answer."""
-        note_message(self._trace, message, peer, sent=sent, now=now)
-        if isinstance(message, Response) and message.status >= 200:
-            self.settled.set()
-
-
-def _looked_up(uri: Uri, located: Located) -> Lookup:
+def _looked_up(found: list[tuple[Uri, Located]]) -> Lookup:
     """What the name servers said, in the order in which it was asked."""
     useful = [
-        str(question) for question, answer in located.asked if answer.naptr or answer.srv or answer.addresses
+        str(question)
+        for _, located in found
+        for question, answer in located.asked
+        if answer.naptr or answer.srv or answer.addresses
     ]
-    places = tuple(str(hop) for hop in located.targets)
-    return Lookup(places, located.problem or f"{uri.host} has no address", " → ".join(useful))
+    places = tuple(str(hop) for _, located in found for hop in located.targets)
+    problems = [
+        located.problem or f"{place.host} has no address" for place, located in found if not located.targets
+    ]
+    return Lookup(places, "; ".join(problems), " → ".join(dict.fromkeys(useful)))
+
+
+def _no_way_to(remote: str) -> bool:
+    """Whether this machine has no route to a media address; of a name nobody knows."""
+    host, _, port = remote.rpartition(":")
+    try:
+        ipaddress.ip_address(host)
+        local_address_towards((host, int(port)))
+    except ValueError:
+        return False
+    except NetworkError:
+        return True
+    return False
 
 
 def _tone(seconds: float) -> Utterance:
