@@ -372,7 +372,7 @@ class PlacedCall(CallSpeech):
                 codec=parameters.codec,
                 srtp=suite,
             )
-        self.codec = parameters.codec
+        self.law = parameters.law
         if answered:
             self._answered.set()
 
