@@ -53,11 +53,13 @@ def opus_of(samples: NDArray[np.int16], *, rate: int, frame_ms: float, channels:
 @pytest.mark.parametrize("codec", ["G722", "opus"])
 def test_a_tone_comes_out_as_it_went_in(codec: Codec):
     encoder, decoder = encoder_of(codec), decoder_of(codec)
-    assert encoder is not None and decoder is not None
+    assert encoder is not None
+    assert decoder is not None
     said = tone(440, SAMPLE_RATE)
     packets = [encoder.encode(frame) for frame in frames(said)]
     heard = np.concatenate([decoder.decode(packet) for packet in packets])
-    assert len(packets) == 50 and len(heard) == len(said)
+    assert len(packets) == 50
+    assert len(heard) == len(said)
     assert strongest(heard[800:]) == pytest.approx(440, abs=2)
     assert level(heard[800:]) == pytest.approx(level(said), rel=0.2)
 
@@ -71,7 +73,8 @@ def test_g722_is_one_octet_for_each_sample_at_8000_hertz():
 @pytest.mark.parametrize("codec", ["G722", "opus"])
 def test_silence_stays_silence(codec: Codec):
     encoder, decoder = encoder_of(codec), decoder_of(codec)
-    assert encoder is not None and decoder is not None
+    assert encoder is not None
+    assert decoder is not None
     heard = [decoder.decode(encoder.encode(np.zeros(160, np.int16))) for _ in range(20)]
     assert np.abs(np.concatenate(heard)).max() < 40
 
@@ -98,7 +101,8 @@ def test_what_lies_above_the_telephone_band_does_not_fold_into_it():
 @pytest.mark.parametrize("payload", [b"", b"\xff\xff", b"\x03\x00"])
 def test_what_is_no_opus_is_no_audio_and_harms_nothing(payload: bytes):
     encoder, decoder = encoder_of("opus"), decoder_of("opus")
-    assert encoder is not None and decoder is not None
+    assert encoder is not None
+    assert decoder is not None
     assert len(decoder.decode(payload)) == 0
     heard = [decoder.decode(encoder.encode(frame)) for frame in frames(tone(440, 3200))]
     assert [len(samples) for samples in heard] == [160] * 20
@@ -107,14 +111,16 @@ def test_what_is_no_opus_is_no_audio_and_harms_nothing(payload: bytes):
 def test_a_packet_without_coded_audio_is_as_long_as_it_says():
     """DTX: one octet that stands for 20 ms (RFC 6716 §3.1, RFC 7587 §3.1.3)."""
     encoder, decoder = encoder_of("opus"), decoder_of("opus")
-    assert encoder is not None and decoder is not None
+    assert encoder is not None
+    assert decoder is not None
     spoken = [encoder.encode(frame) for frame in frames(tone(440, 1600))]
     lengths = [len(decoder.decode(packet)) for packet in itertools.chain(spoken, [spoken[0][:1]])]
     assert lengths == [160] * 11
 
 
 def test_g711_needs_no_coder():
-    assert encoder_of("PCMU") is None and decoder_of("PCMA") is None
+    assert encoder_of("PCMU") is None
+    assert decoder_of("PCMA") is None
     codecs.check_installed(("PCMU", "PCMA"))
 
 
