@@ -41,8 +41,8 @@ def parameters(codec: Codec, there: MediaStream, send: bytes, receive: bytes) ->
 
 
 async def agree(codec: Codec, one: MediaStream, other: MediaStream) -> None:
-    await one.start(parameters(codec, other, OURS, THEIRS))
     await other.start(parameters(codec, one, THEIRS, OURS))
+    await one.start(parameters(codec, other, OURS, THEIRS))
 
 
 async def test_a_call_that_changes_its_codec_is_heard_throughout(engine: PyMediaEngine):

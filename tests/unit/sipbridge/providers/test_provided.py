@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tuner_sipbridge.dialer.provided import addressed, advised, own_headers, srtp_for
+import pytest
+
+from tuner_sipbridge.dialer import provided
+from tuner_sipbridge.dialer.provided import addressed, advised, codecs_for, own_headers, srtp_for
+from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.providers import find_provider
 from tuner_sipbridge.sip.uri import Uri
 
@@ -36,3 +40,17 @@ def test_srtp_is_offered_where_the_provider_demands_it_or_the_user_asks() -> Non
     assert srtp_for("off", exotel, "tcp") == "off"
     assert srtp_for("optional", exotel, "tls") == "optional"
     assert srtp_for("off", None, "tls") == "off"
+
+
+def test_a_providers_codecs_are_offered_where_the_user_names_none(monkeypatch: pytest.MonkeyPatch):
+    livekit = find_provider("livekit")
+    assert codecs_for(None, livekit) == ("G722", "PCMU", "PCMA")
+    assert codecs_for(("PCMA",), livekit) == ("PCMA",)
+    assert codecs_for(None, find_provider("vapi")) == codecs_for(None, None) == ("PCMU", "PCMA")
+    monkeypatch.setattr(provided, "installed", lambda codec: codec != "G722")
+    assert codecs_for(None, livekit) == ("PCMU", "PCMA")
+
+
+def test_a_codec_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(LocalProtocolError, match=r"no such codec: G729 \(known: PCMU, PCMA, G722, opus\)"):
+        codecs_for(("G729",), None)

@@ -75,14 +75,15 @@ class TransmitSlot:
     def refresh(self, transmission: Transmission) -> None:
         """Take over changed parameters of a stream.
 
-        A stream that goes on at another clock is another source: RFC 7160 §4.1 demands it of senders without RTCP.
+        A stream that goes on at another clock is another source, each time: RFC 7160 §4.1 demands it of senders
+        without RTCP, and back at an earlier source the packets between would count as lost.
         """
         row = transmission.row
         self._sends[row] = transmission.parameters.send
         if self._step[row] != transmission.step:
             ssrc = int.from_bytes(self._packets[row, 8:12].tobytes(), "big")
-            ssrc = (ssrc + transmission.step - int(self._step[row])) & 0xFFFFFFFF
-            self._packets[row, 8:12] = np.frombuffer(ssrc.to_bytes(4, "big"), np.uint8)
+            ssrc = ((ssrc + 1) & 0xFFFFFFFF).to_bytes(4, "big")
+            self._packets[row, 8:12] = np.frombuffer(ssrc, np.uint8)
             self._step[row] = transmission.step
             if transmission not in self._fresh:
                 self._fresh.append(transmission)
