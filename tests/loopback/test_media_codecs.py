@@ -66,7 +66,7 @@ async def test_a_call_that_changes_its_codec_is_heard_throughout(engine: PyMedia
     assert quiet.mean() < 0.1  # at a change some packets may find no place
     assert (got.statistics.lost, got.statistics.unauthenticated) == (0, 0)
     assert got.statistics.jitter_max_s is not None
-    assert got.statistics.jitter_max_s < 0.02
+    assert got.statistics.jitter_max_s < 0.05
     assert sent.statistics.sent >= 70
 
 

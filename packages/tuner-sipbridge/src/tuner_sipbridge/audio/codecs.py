@@ -24,6 +24,7 @@ NAMES: tuple[Codec, ...] = get_args(Codec)
 BUILT_IN: tuple[Codec, ...] = ("PCMU", "PCMA")
 """What is spoken without any extra."""
 
+_FRAME_SAMPLES = 160
 _LIBRARIES: dict[str, tuple[str, str]] = {"G722": ("G722", "g722"), "opus": ("av", "opus")}
 """Module that a codec needs, and the extra of this package that brings it."""
 
@@ -68,15 +69,16 @@ def check_installed(codecs: Iterable[str]) -> None:
             )
 
 
-def load(codecs: Iterable[str]) -> None:
-    """Import what these codecs need, so that the first call of one does not wait for it.
+def load(codecs: Iterable[Codec]) -> None:
+    """Import what these codecs need and use it once, so that the first call of one does not wait for it.
 
     Raises:
         ImportError: a library is missing.
     """
     for codec in codecs:
-        if codec in _LIBRARIES:
-            import_module(_LIBRARIES[codec][0])
+        encoder, decoder = encoder_of(codec), decoder_of(codec)
+        if encoder is not None and decoder is not None:
+            decoder.decode(encoder.encode(np.zeros(_FRAME_SAMPLES, np.int16)))
 
 
 def encoder_of(codec: Codec) -> Encoder | None:

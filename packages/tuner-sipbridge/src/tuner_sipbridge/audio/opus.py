@@ -19,7 +19,7 @@ from tuner_sipbridge.audio.g711 import SAMPLE_RATE
 _BIT_RATE = 16000
 """Above the 8 to 12 kbit/s of RFC 7587 §3.1.1 for narrowband speech, so that the codec is not what is tested."""
 _OPTIONS = {"application": "voip", "frame_duration": "20", "vbr": "constrained", "compression_level": "2"}
-"""Complexity 2 costs a quarter of the default 10, and at 8 kHz hardly anything is heard of it."""
+"""Complexity 2 costs half of the default 10, and at 8 kHz hardly anything is heard of it."""
 _DECODED_RATE = 48000
 _RATIO = _DECODED_RATE // SAMPLE_RATE
 _TAPS = 192

@@ -20,6 +20,7 @@ _COMFORT_NOISE = 13
 """Payload type of RFC 3389."""
 _STATIC: dict[int, Codec] = {0: "PCMU", 8: "PCMA"}
 """Static payload types of RFC 3551 that a far end may use although the answer preferred another."""
+_NEVER = -1
 _DECODED_MAX = 64
 """Packets among which one that comes twice is known again: a decoder must not take it twice."""
 
@@ -93,6 +94,12 @@ class Reception:
         """Synchronisation source of the stream, -1 before its first packet."""
         return self._latch.ssrc
 
+    @property
+    def plain_type(self) -> int:
+        """Payload type of packets that are logged as they come: those of G.711, while no other clock was heard."""
+        plain = self.parameters.codec in BUILT_IN and self._line is None
+        return self.parameters.payload_type if plain else _NEVER
+
     def change(self, parameters: MediaParameters) -> None:
         """Go on with other parameters; packets of the codecs before may still be on their way."""
         before, self.parameters = self.parameters, parameters
@@ -142,7 +149,7 @@ class Reception:
             if self._codecs.get(number) != codec:
                 self._codecs[number] = codec
                 self._decoders.pop(number, None)
-        if any(CODECS[codec].clock_rate != DEFAULT_CLOCK_RATE for codec in self._codecs.values()):
+        if self.parameters.clock_rate != DEFAULT_CLOCK_RATE:
             self._line = self._line or ClockLine()
 
     def _knows(self, payload_type: int) -> bool:
@@ -182,9 +189,11 @@ class Reception:
             payload = translate(payload, law_of(codec), self.parameters.law)
         else:
             payload = self._decode(header, codec, payload)[: len(record) - OVERHEAD]
-        timestamp = header.timestamp
+        timestamp, clock_rate = header.timestamp, CODECS[codec].clock_rate
+        if self._line is None and clock_rate != DEFAULT_CLOCK_RATE:
+            self._line = ClockLine()
         if self._line is not None:
-            timestamp = self._line.scaled(timestamp, CODECS[codec].clock_rate, at)
+            timestamp = self._line.scaled(timestamp, clock_rate, at)
         plain = RtpHeader(
             self.parameters.payload_type, header.sequence, timestamp, header.ssrc, header.marker
         )

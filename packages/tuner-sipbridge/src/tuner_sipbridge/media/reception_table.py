@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner_sipbridge.audio.activity import ActivityTable, SpeechThresholds
-from tuner_sipbridge.audio.codecs import BUILT_IN
 from tuner_sipbridge.audio.g711 import Law
 from tuner_sipbridge.media.engine import (
     FRAME_SAMPLES,
@@ -29,8 +28,6 @@ DATAGRAM_SIZE = 1500
 """The largest datagram that is looked at; RTP of a telephone call is far smaller."""
 
 _LAWS: tuple[Law, ...] = ("PCMU", "PCMA")
-_NEVER_PLAIN = -1
-"""Stands for the payload type of a codec whose packets are decoded one by one."""
 
 StreamEvent = tuple[int, MediaEvent]
 """Number of the stream, and what happened on it."""
@@ -110,8 +107,7 @@ class ReceptionTable:
     def change(self, reception: Reception, parameters: MediaParameters) -> None:
         """Take packets of these parameters from now on."""
         reception.change(parameters)
-        plain = parameters.codec in BUILT_IN
-        self._payload_type[reception.row] = parameters.payload_type if plain else _NEVER_PLAIN
+        self._payload_type[reception.row] = reception.plain_type
         self._law[reception.row] = _LAWS.index(parameters.law)
 
     def remove(self, reception: Reception) -> None:
@@ -181,6 +177,7 @@ class ReceptionTable:
         if admitted is None:
             return -1
         self._ssrc[reception.row] = reception.ssrc
+        self._payload_type[reception.row] = reception.plain_type
         events += [(reception.stream, event) for event in admitted.events]
         return admitted.length
 
