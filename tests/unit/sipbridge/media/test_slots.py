@@ -41,7 +41,7 @@ class Bench:
         self.events: list[MediaEvent] = []
         self.tick = 0
 
-    def send(self, packet: memoryview, address: tuple[str, int]) -> None:
+    def send(self, packet: memoryview | bytes, address: tuple[str, int]) -> None:
         first, second, sequence, timestamp, ssrc = struct.unpack("!BBHII", packet[:12])
         assert first == 0x80
         self.packets.append(
