@@ -20,4 +20,4 @@ python=${PYTHON:-python3}
 echo "setup: installing into .venv"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt --group dev \
-  -e 'packages/tuner-core[all]' -e packages/tuner-livekit -e packages/tuner-pipecat -e 'packages/tuner-sipbridge[demo]'
+  -e 'packages/tuner-core[all]' -e packages/tuner-livekit -e packages/tuner-pipecat -e 'packages/tuner-sipbridge[demo,opus,g722]'

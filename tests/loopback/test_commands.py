@@ -46,7 +46,10 @@ def scenario(tmp_path: Path) -> Path:
 
 async def test_dial_plays_a_scenario_and_leaves_its_evidence(scenario, tmp_path):
     out = tmp_path / "out"
-    async with Answerer(echo, port=0, transport="tcp", username="probe", password="s3cret") as answerer:
+    spoken = ("PCMU", "opus")
+    async with Answerer(
+        echo, port=0, transport="tcp", username="probe", password="s3cret", codecs=spoken
+    ) as answerer:
         host, port = answerer.local
         done = await bridge_beside(
             *(
@@ -57,10 +60,12 @@ async def test_dial_plays_a_scenario_and_leaves_its_evidence(scenario, tmp_path)
                 "--username=probe",
                 "--password=s3cret",
             ),
+            *("--codec=opus", "--codec=PCMU"),
             *("--call-id=my-own-call-id", "--header=X-Probe=1", f"--out={out}", "--json"),
         )
     assert done.returncode == 0, done.stderr
     (call,) = json.loads(done.stdout)["calls"]
+    assert call["media"]["codec"] == "opus"
     assert (call["sip_call_id"], call["outcome"], call["linked"]) == ("my-own-call-id", "success", None)
     assert (out / call["recording"]).stat().st_size > 8000
     assert "X-Probe: 1" in (out / call["trace"]).read_text()

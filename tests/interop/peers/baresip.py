@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import wave
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...certificates import Authority
 from .ports import START_S, Transport, free_port
@@ -15,8 +19,14 @@ from .ports import START_S, Transport, free_port
 CONFIGURATION = Path(__file__).parents[1] / "baresip" / "config"
 ECHO, TONE = ("aubridge,echo", 8000, 1), ("ausine,440", 48000, 2)
 """What it says, with rate and channels: what it hears, which it can in calls that it answers; or a tone."""
-ACCOUNTS = {"plain": "", "either": ";mediaenc=srtp", "strict": ";mediaenc=srtp-mand"}
-"""Users that it answers for, by what they say to SRTP: none, when the far end has it, nothing else."""
+ACCOUNTS = {
+    "plain": "",
+    "either": ";mediaenc=srtp",
+    "strict": ";mediaenc=srtp-mand",
+    "opus": ";audio_codecs=opus/48000/2",
+    "g722": ";audio_codecs=G722/16000/1",
+}
+"""Users that it answers for, by what they say to SRTP (none, when the far end has it, nothing else) or speak."""
 
 
 class Baresip:
@@ -73,6 +83,13 @@ class Baresip:
                 return
             self._events.append(said)
 
+    def heard(self) -> NDArray[np.int16]:
+        """What it decoded of the last call, on one channel; complete when the call has ended."""
+        last = max(self._folder.glob("*-dec.wav"), key=lambda file: file.stat().st_mtime_ns)
+        with wave.open(str(last)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+            return samples[:: file.getnchannels()]
+
     async def select(self, account: str) -> None:
         """Let the commands that follow be for the calls of an account; the first one is selected at the start."""
         await self.command("uafind", f"sip:{account}@127.0.0.1")
@@ -110,6 +127,7 @@ class Baresip:
             "audio_source": says[0],
             "ausrc_srate": says[1],
             "ausrc_channels": says[2],
+            "snd_path": self._folder,
         }
         lines = "".join(f"{name} {value}\n" for name, value in own.items())
         (self._folder / "config").write_text(lines + CONFIGURATION.read_text())

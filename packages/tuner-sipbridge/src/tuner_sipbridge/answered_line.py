@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tuner_sipbridge.audio.g711 import Law
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.errors import LocalProtocolError, MediaError
@@ -67,7 +68,7 @@ class AnsweredLine:
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = loop.create_future()
         self._standing: asyncio.Future[bool] = loop.create_future()
-        self._codec: media.Codec = "PCMU"
+        self._law: Law = "PCMU"
         self._starting: set[asyncio.Task[None]] = set()
 
     @property
@@ -111,7 +112,7 @@ class AnsweredLine:
     @property
     def codec(self) -> str:
         """`PCMU` or `PCMA`."""
-        return self._codec
+        return self._law
 
     def run_on(self, driver: SipDriver, *, now: float) -> None:
         """Let `driver` run the machine from now on."""
@@ -240,7 +241,7 @@ class AnsweredLine:
 
     async def _start_media(self, negotiated: Negotiated) -> None:
         parameters = parameters_of(negotiated)
-        self._codec = parameters.codec
+        self._law = parameters.law
         try:
             await self.stream.start(parameters)
         except MediaError:

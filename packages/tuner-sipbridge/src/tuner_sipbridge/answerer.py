@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from tuner_sipbridge.answered_line import AnsweredLine, CallMedia, Serve
+from tuner_sipbridge.audio.codecs import check_installed
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.call.bindings import Binding
@@ -29,8 +30,8 @@ from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.public_address import PublicAddress
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.transports import UDP_AND_TCP
+from tuner_sipbridge.sdp.codecs import check_codecs
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
-from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.replaces import Replaces
@@ -108,9 +109,10 @@ class Answerer:
             extensions: session timer (RFC 4028) and reliable provisional responses (RFC 3262).
 
         Raises:
-            LocalProtocolError: a codec is not known, or there is neither agent nor reception, or both.
+            LocalProtocolError: a codec is not known or not installed, or there is neither agent nor reception, or both.
         """
         check_codecs(codecs)
+        check_installed(codecs)
         self._srtp: SrtpPolicy = srtp
         if (agent is None) == (reception is None):
             raise LocalProtocolError("an answering side needs an agent or a reception")
@@ -144,7 +146,7 @@ class Answerer:
         """
         # Media first: from the moment the port is bound, calls come in.
         if self._engine is None:
-            self._own_engine = PyMediaEngine()
+            self._own_engine = PyMediaEngine(codecs=self._codecs)
             self._engine = await self._own_engine.__aenter__()
         try:
             listen = UDP_AND_TCP if self._transport == "udp" else (self._transport,)

@@ -172,3 +172,21 @@ def test_events_go_under_the_number_of_who_receives_them():
     said = OTHERS.replace("m=video 4002 RTP/AVP 31\r\n", "").encode()
     settled = us.take_answer(said)
     assert (settled.telephone_event, settled.events_received) == (97, 101)
+
+
+def test_a_later_offer_keeps_the_numbers_that_the_far_end_gave_to_opus_and_its_events():
+    us = OfferAnswer(make_offer("192.0.2.1", 4000, 1, ("PCMU", "opus")))
+    theirs = (
+        "v=0\r\no=- 5 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+        "m=audio 5000 RTP/AVP 101 111\r\na=rtpmap:101 opus/48000/2\r\na=rtpmap:111 telephone-event/48000\r\n"
+    )
+    us.answer(theirs.encode())
+    again = read(us.offer()).media[0]
+    assert again.formats == ("0", "101", "102", "111")
+    assert [(one.payload_type, one.encoding, one.clock_rate) for one in again.codecs] == [
+        (0, "PCMU", 8000),
+        (101, "opus", 48000),
+        (102, "telephone-event", 8000),
+        (111, "telephone-event", 48000),
+    ]
+    assert [value.partition(" ")[0] for value in again.attributes("fmtp")] == ["101", "102", "111"]

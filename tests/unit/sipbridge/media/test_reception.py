@@ -7,6 +7,7 @@ import numpy as np
 
 from tuner_sipbridge.audio import g711
 from tuner_sipbridge.audio.activity import SpeechThresholds
+from tuner_sipbridge.audio.codecs import encoder_of
 from tuner_sipbridge.media.engine import (
     DigitReceived,
     FirstPacket,
@@ -272,3 +273,75 @@ def test_speech_that_stopped_is_told_after_the_hangover():
     assert bench.table.settle(1000.5) == []
     ((stream, stopped),) = bench.table.settle(1000.6)
     assert (stream, round(stopped.at, 6)) == (5, 1000.04)  # type: ignore[union-attr]
+
+
+OPUS = replace(PARAMETERS, codec="opus", payload_type=96, telephone_event=97, received={111: "opus"})
+
+
+def opus_packets(count: int) -> list[bytes]:
+    """A tone of 20 ms packets."""
+    encoder = encoder_of("opus")
+    assert encoder is not None
+    samples = (8000 * np.sin(np.arange(160 * count) / 3)).astype(np.int16)
+    return [encoder.encode(samples[at : at + 160]) for at in range(0, len(samples), 160)]
+
+
+def test_opus_is_logged_as_g711_on_a_clock_of_8000_hertz():
+    bench = Bench()
+    call = bench.add(1, OPUS)
+    begin = 0xFFFFFFFF - 959
+    for number, payload in enumerate(opus_packets(5)):
+        packet = rtp(number, payload, payload_type=111, timestamp=begin + 960 * number)
+        bench.arrive(0.02 * number, (call, packet))
+    packets = logged(call)
+    assert packets.length.tolist() == [160] * 5
+    assert (np.diff(packets.timestamp) % (1 << 32)).tolist() == [160] * 4
+    heard = g711.decode(b"".join(payloads(call)), "PCMU")
+    assert np.abs(heard[320:]).max() > 6000
+    assert [stream for stream, _ in bench.told(SpeechStarted)] == [1]
+    assert call.discarded == 0
+
+
+def test_a_packet_that_comes_twice_is_decoded_once():
+    bench = Bench()
+    call = bench.add(1, OPUS)
+    packet = rtp(0, opus_packets(1)[0], payload_type=111, timestamp=0)
+    bench.arrive(0.00, (call, packet))
+    bench.arrive(0.01, (call, packet))
+    assert logged(call).length.tolist() == [160, 0]
+    assert logged(call).sequence.tolist() == [0, 0]
+
+
+def test_what_is_no_opus_is_logged_without_audio():
+    bench = Bench()
+    call = bench.add(1, OPUS)
+    bench.arrive(0.00, (call, rtp(0, b"", payload_type=111)))
+    bench.arrive(0.02, (call, rtp(1, b"\xff\xff", payload_type=111)))
+    assert logged(call).length.tolist() == [0, 0]
+
+
+def test_packets_of_the_codec_before_are_heard_on_their_way():
+    bench = Bench()
+    call = bench.add(1, OPUS, live=True)
+    one, two = opus_packets(2)
+    bench.arrive(0.00, (call, rtp(0, one, payload_type=111, timestamp=0)))
+    bench.table.change(call, PARAMETERS)
+    bench.arrive(0.02, (call, rtp(1, two, payload_type=111, timestamp=960)))
+    bench.arrive(0.04, (call, rtp(0, TONE, ssrc=78, timestamp=5)))
+    assert logged(call).length.tolist() == [160, 160, 160]
+    assert call.discarded == 0
+    frames = b"".join(frame for _ in range(5) for _, frame in bench.table.pop_frames())
+    assert TONE in frames
+
+
+def test_g711_of_a_far_end_that_may_send_both_goes_on_in_time():
+    """One source that changes its clock, which RFC 7160 §4.2 wants understood."""
+    bench = Bench()
+    call = bench.add(1, OPUS)
+    one, two = opus_packets(2)
+    bench.arrive(0.00, (call, rtp(0, one, payload_type=111, timestamp=7000)))
+    bench.arrive(0.02, (call, rtp(1, two, payload_type=111, timestamp=7960)))
+    bench.arrive(0.04, (call, rtp(2, TONE, payload_type=8, timestamp=99)))
+    bench.arrive(0.06, (call, rtp(3, TONE, payload_type=8, timestamp=259)))
+    assert np.diff(logged(call).timestamp).tolist() == [160, 160, 160]
+    assert payloads(call)[2] == g711.translate(TONE, "PCMA", "PCMU")

@@ -1,8 +1,14 @@
 """The sending half, packet by packet, without a socket."""
 
+import itertools
 import struct
 from dataclasses import dataclass, replace
 
+import numpy as np
+import pytest
+
+from tuner_sipbridge.audio import g711
+from tuner_sipbridge.audio.codecs import decoder_of
 from tuner_sipbridge.media.engine import DigitsSent, MediaEvent, MediaParameters, PlayoutEnded, PlayoutStarted
 from tuner_sipbridge.media.playout import PlayoutQueue
 from tuner_sipbridge.media.slots import TransmitSlot
@@ -35,7 +41,7 @@ class Bench:
         self.events: list[MediaEvent] = []
         self.tick = 0
 
-    def send(self, packet: memoryview, address: tuple[str, int]) -> None:
+    def send(self, packet: memoryview | bytes, address: tuple[str, int]) -> None:
         first, second, sequence, timestamp, ssrc = struct.unpack("!BBHII", packet[:12])
         assert first == 0x80
         self.packets.append(
@@ -218,3 +224,77 @@ def test_refused_packets_are_not_counted_as_sent():
     assert sent == 1
     assert late is not None
     assert bench.slot.account(streams[1])[0] == 0
+
+
+OPUS = MediaParameters(
+    remote=REMOTE, codec="opus", payload_type=96, telephone_event=97, event_clock_rate=48000
+)
+
+
+def decoded(packets: list[Packet]) -> np.ndarray:
+    decoder = decoder_of("opus")
+    assert decoder is not None
+    return np.concatenate([decoder.decode(packet.payload) for packet in packets])
+
+
+def test_opus_counts_its_own_clock_and_carries_speech_and_silence():
+    bench = Bench()
+    stream = bench.add(9, OPUS, timestamp=0xFFFFFFFF, sequence=0)
+    bench.play(stream, g711.encode((8000 * np.sin(np.arange(1600) / 3)).astype(np.int16), "PCMU"))
+    packets = bench.run(15)
+    assert [p.timestamp for p in packets[:3]] == [0xFFFFFFFF, 959, 1919]
+    assert [p.sequence for p in packets] == list(range(15))
+    assert [p.marker for p in packets] == [True] + [False] * 14
+    assert {p.payload_type for p in packets} == {96}
+    assert len({len(p.payload) for p in packets}) > 1
+    heard = decoded(packets)
+    assert np.abs(heard[400:1600]).max() > 6000
+    assert np.abs(heard[-400:]).max() < 100
+
+
+@pytest.mark.parametrize(("clock_rate", "tick"), [(48000, 960), (8000, 160)])
+def test_keys_of_an_opus_stream_begin_by_its_clock_and_last_by_theirs(clock_rate: int, tick: int):
+    bench = Bench()
+    stream = bench.add(9, replace(OPUS, event_clock_rate=clock_rate), timestamp=0, sequence=0)
+    bench.run(2)
+    stream.digits.queue("1", mark="keys")
+    bench.slot.awaken(stream)
+    packets = bench.run(10)
+    keys = [p for p in packets if p.payload_type == 97]
+    assert [p.timestamp for p in keys] == [1920] * 7
+    assert [struct.unpack("!H", p.payload[2:])[0] for p in keys] == [tick * n for n in (1, 2, 3, 4, 5, 5, 5)]
+    after = [p for p in packets if p.payload_type == 96]
+    assert [p.timestamp for p in after] == [960 * tick for tick in (9, 10, 11)]
+
+
+def test_another_clock_is_another_source():
+    """RFC 7160 §4.1."""
+    bench = Bench()
+    stream = bench.add(9, sequence=0, timestamp=0)
+    ssrcs = [bench.run(2)[0].ssrc]
+    for parameters in (OPUS, PARAMETERS, OPUS, replace(OPUS, codec="G722", payload_type=9), PARAMETERS):
+        stream.change(parameters)
+        bench.slot.refresh(stream)
+        packets = bench.run(3)
+        assert {p.payload_type for p in packets} == {parameters.payload_type}
+        steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(packets)}
+        assert steps == {parameters.clock_rate // 50}
+        assert [p.marker for p in packets] == [packets[0].ssrc != ssrcs[-1], False, False]
+        ssrcs.append(packets[0].ssrc)
+    assert len(set(ssrcs)) == 5
+    assert ssrcs[-2] == ssrcs[-1]
+
+
+def test_rows_of_other_codecs_do_not_touch_each_other():
+    bench = Bench()
+    bench.add(9)
+    coded = bench.add(10, OPUS)
+    plain = bench.add(11)
+    bench.play(plain, b"\x01" * 480)
+    packets = bench.run(3)
+    by_ssrc = {ssrc: [p.payload for p in packets if p.ssrc == ssrc] for ssrc in (9, 10, 11)}
+    assert by_ssrc[9] == [SILENCE] * 3
+    assert by_ssrc[11] == [b"\x01" * 160] * 3
+    assert all(0 < len(payload) < 160 for payload in by_ssrc[10])
+    bench.slot.remove(coded)
+    assert {p.ssrc for p in bench.run(2)} == {9, 11}

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tuner_sipbridge.call.extensions import Extensions
-from tuner_sipbridge.dialer.provided import addressed, advised, extensions_for, own_headers, srtp_for
+from tuner_sipbridge.dialer import provided
+from tuner_sipbridge.dialer.provided import (
+    addressed,
+    advised,
+    codecs_for,
+    extensions_for,
+    own_headers,
+    srtp_for,
+)
+from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.providers import find_provider
 from tuner_sipbridge.providers.model import SessionTimer
 from tuner_sipbridge.sip.uri import Uri
@@ -47,3 +58,17 @@ def test_the_session_timer_is_the_provider_s_unless_the_user_gives_one() -> None
     assert extensions_for(None, described) == Extensions(600, refresher="us", reliable="no")
     assert extensions_for(Extensions(900), described) == Extensions(900)
     assert extensions_for(None, None) == extensions_for(None, find_provider("vapi")) == Extensions()
+
+
+def test_a_providers_codecs_are_offered_where_the_user_names_none(monkeypatch: pytest.MonkeyPatch):
+    livekit = find_provider("livekit")
+    assert codecs_for(None, livekit) == ("G722", "PCMU", "PCMA")
+    assert codecs_for(("PCMA",), livekit) == ("PCMA",)
+    assert codecs_for(None, find_provider("vapi")) == codecs_for(None, None) == ("PCMU", "PCMA")
+    monkeypatch.setattr(provided, "installed", lambda codec: codec != "G722")
+    assert codecs_for(None, livekit) == ("PCMU", "PCMA")
+
+
+def test_a_codec_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(LocalProtocolError, match=r"no such codec: G729 \(known: PCMU, PCMA, G722, opus\)"):
+        codecs_for(("G729",), None)

@@ -74,3 +74,16 @@ def test_single_packet_has_no_jitter_and_no_gap():
 
 def test_longest_gap_is_between_arrivals():
     assert reception([0, 1, 2], arrival_ms=[0, 20, 340]).longest_gap_s == pytest.approx(0.320)
+
+
+def test_a_change_of_payload_type_is_no_jitter():
+    """The clock may have changed with it: RFC 7160 §3."""
+    timestamp = np.array([0, 160, 90000, 90160])
+    result = reception_of(
+        np.arange(4),
+        timestamp,
+        np.arange(4) * 20 * MS,
+        np.ones(4, bool),
+        payload_type=np.array([0, 0, 111, 111]),
+    )
+    assert result.jitter_max_s == pytest.approx(0, abs=1e-9)

@@ -23,6 +23,8 @@ def outcome(offer: str, settings: dict[str, Any]) -> str:
     """What becomes of an offer, as text."""
     policy = settings.pop("srtp", "off")
     address = settings.pop("address", "192.0.2.7")
+    if "codecs" in settings:
+        settings["codecs"] = settings["codecs"].split(", ")
     srtp = Srtp(policy, () if policy == "off" else KEYS)
     try:
         ours, agreed = answer(SessionDescription.parse(offer), address, 40000, 81, srtp=srtp, **settings)

@@ -42,7 +42,7 @@ def test_an_offer_of_our_choice():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"codecs": ("opus",)}, {"codecs": ()}, {"dtmf": 8}, {"address": "host.example"}, {"port": 0}]
+    "wrong", [{"codecs": ("G729",)}, {"codecs": ()}, {"dtmf": 8}, {"address": "host.example"}, {"port": 0}]
 )
 def test_an_offer_that_nobody_could_answer_is_refused(wrong: dict[str, object]):
     with pytest.raises(LocalProtocolError):
@@ -54,7 +54,15 @@ def test_both_ends_settle_on_the_same():
     theirs, at_agent = answer(offer, "192.0.2.9", 30000, 9)
     at_caller = accept_answer(offer, SessionDescription.parse(str(theirs)))
     both = Negotiated(
-        ("192.0.2.1", 40000), "PCMU", 0, 101, send=True, receive=True, ptime_ms=20, events_received=101
+        ("192.0.2.1", 40000),
+        "PCMU",
+        0,
+        101,
+        send=True,
+        receive=True,
+        ptime_ms=20,
+        events_received=101,
+        received={0: "PCMU"},
     )
     assert at_agent == replace(both, rtcp=("192.0.2.1", 40001))
     assert at_caller == replace(both, remote=("192.0.2.9", 30000), rtcp=("192.0.2.9", 30001))
@@ -169,3 +177,49 @@ def test_events_that_were_not_offered_are_not_sent():
     offer = make_offer("192.0.2.1", 40000, 1, dtmf=None)
     theirs = describe("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000")
     assert accept_answer(offer, theirs).telephone_event is None
+
+
+def test_opus_is_described_with_its_clock_its_bandwidth_and_events_of_both_clocks():
+    text = str(make_offer("192.0.2.1", 40000, 81, ("opus", "G722", "PCMU")))
+    assert "m=audio 40000 RTP/AVP 111 9 0 101 102\r\n" in text
+    for line in (
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;useinbandfec=0",
+        "a=rtpmap:9 G722/8000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=rtpmap:102 telephone-event/48000",
+        "a=fmtp:102 0-15",
+    ):
+        assert f"{line}\r\n" in text
+
+
+def test_a_number_that_is_taken_gives_way():
+    formats = make_offer("192.0.2.1", 40000, 81, ("opus",), dtmf=111).media[0].formats
+    assert formats == ("112", "111", "113")
+
+
+def test_opus_is_settled_with_the_events_of_its_clock():
+    offer = make_offer("192.0.2.1", 40000, 81, ("opus", "PCMU"))
+    theirs, at_agent = answer(offer, "192.0.2.9", 30000, 9, ("PCMU", "opus"))
+    at_caller = accept_answer(offer, SessionDescription.parse(str(theirs)))
+    for end in (at_agent, at_caller):
+        assert (end.codec, end.payload_type, end.received) == ("opus", 111, {111: "opus"})
+        assert (end.telephone_event, end.events_received, end.event_clock_rate) == (102, 102, 48000)
+
+
+def test_each_end_of_an_opus_call_sends_under_the_numbers_of_the_other():
+    theirs = describe(
+        "m=audio 4000 RTP/AVP 96 0 97",
+        "a=rtpmap:96 OPUS/48000/2",
+        "a=rtpmap:97 telephone-event/8000",
+    )
+    settled = accept_answer(make_offer("192.0.2.1", 40000, 81, ("opus", "PCMU")), theirs)
+    assert (settled.codec, settled.payload_type) == ("opus", 96)
+    assert settled.received == {111: "opus", 0: "PCMU"}
+    assert (settled.telephone_event, settled.events_received, settled.event_clock_rate) == (97, 101, 8000)
+
+
+def test_opus_is_refused_where_it_is_not_asked_for():
+    offer = describe("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2")
+    with pytest.raises(NegotiationFailed, match="the far end has opus; here there is PCMA, PCMU"):
+        answer(offer, "192.0.2.1", 40000, 1)

@@ -38,7 +38,7 @@ class Line(Protocol):
 
     @property
     def codec(self) -> str:
-        """`PCMU` or `PCMA`: what `stream.play` takes and `stream.frames` gives."""
+        """`PCMU` or `PCMA`, whatever the packets carry: what `stream.play` takes and `stream.frames` gives."""
         ...
 
     def hang_up(self) -> None:

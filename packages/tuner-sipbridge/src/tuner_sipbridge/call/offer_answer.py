@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tuner_sipbridge.errors import NegotiationFailed, RemoteProtocolError
 from tuner_sipbridge.sdp import crypto
+from tuner_sipbridge.sdp.codecs import continued, name_of
 from tuner_sipbridge.sdp.crypto import PLAIN, Srtp
 from tuner_sipbridge.sdp.describe import refused, session_of
 from tuner_sipbridge.sdp.negotiation import (
-    EVENTS,
-    PAYLOAD_TYPES,
     Negotiated,
     accept_answer,
     answer,
@@ -41,9 +40,7 @@ class OfferAnswer:
         self._ability = ability
         self._port = audio.port
         self._address = ability.address_of(audio) or ""
-        self._codecs = tuple(
-            one for codec in audio.codecs if (one := codec.encoding.upper()) in PAYLOAD_TYPES
-        )
+        self._codecs = tuple(name for codec in audio.codecs if (name := name_of(codec)) is not None)
         self._srtp = crypto.offered_in(audio)
         self._direction: Direction = ability.direction_of(audio)
         self._direction_before: Direction = self._direction
@@ -207,30 +204,25 @@ def _with_audio(ours: SessionDescription, place: int, audio: MediaDescription) -
 
 
 def _continued(audio: MediaDescription, before: MediaDescription) -> MediaDescription:
-    """Our stream as it goes on from how it was described: same profile, keys, events and RTCP port."""
+    """Our stream as it goes on from how it was described: same profile, keys, payload types and RTCP port."""
     lines = [line for line in audio.lines if not line[1].startswith("crypto:")]
     at = next(index for index, line in enumerate(lines) if line[1].startswith("ptime:"))
     lines[at:at] = [line for line in before.lines if line[1].startswith("crypto:")]
     if before.rtcp_mux:
         lines.insert(len(lines) - 1, ("a", "rtcp-mux"))
-    ours, theirs = _events_of(audio), _events_of(before)
-    formats = audio.formats
-    if ours and theirs and ours != theirs:
-        lines = [(letter, _renumbered(value, ours, theirs)) for letter, value in lines]
-        formats = tuple(theirs if word == ours else word for word in formats)
+    numbers = {str(old): str(new) for old, new in continued(audio.codecs, before.codecs).items()}
+    lines = [(letter, _renumbered(value, numbers)) for letter, value in lines]
+    formats = tuple(numbers.get(word, word) for word in audio.formats)
     return replace(audio, protocol=before.protocol, formats=formats, lines=tuple(lines))
 
 
-def _events_of(media: MediaDescription) -> str:
-    """Payload type of the telephone-events as text, empty without any."""
-    return next((str(one.payload_type) for one in media.codecs if one.encoding.lower() == EVENTS), "")
-
-
-def _renumbered(value: str, old: str, new: str) -> str:
-    for name in ("rtpmap:", "fmtp:"):
-        if value.startswith(f"{name}{old} "):
-            return f"{name}{new}{value[len(name) + len(old) :]}"
-    return value
+def _renumbered(value: str, numbers: Mapping[str, str]) -> str:
+    """An attribute with its payload type, where it is of one, replaced."""
+    name, _, rest = value.partition(":")
+    number, _, parameters = rest.partition(" ")
+    if name not in ("rtpmap", "fmtp") or number not in numbers:
+        return value
+    return f"{name}:{numbers[number]} {parameters}"
 
 
 def _without_address(offer: SessionDescription) -> SessionDescription:

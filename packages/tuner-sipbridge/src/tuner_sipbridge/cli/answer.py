@@ -19,6 +19,7 @@ from tuner_sipbridge.agents.reference import load_agent
 from tuner_sipbridge.answered_line import Serve
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.answering.transfers import Transfers
+from tuner_sipbridge.audio.codecs import BUILT_IN
 from tuner_sipbridge.call.allowed import AllowList
 from tuner_sipbridge.caller.answering_plan import AnsweringPlan
 from tuner_sipbridge.cli.answer_plan import Course, answer_plan, credentials_of, plan_for_agent, terms_of
@@ -160,7 +161,7 @@ def answer(
             password=login[1] if login is not None else None,
             pick=pick.value,
             srtp=srtp.value,
-            codecs=spoken(codec),
+            codecs=spoken(codec) or BUILT_IN,
             allow=AllowList.of(allow) if allow is not None else None,
             extensions=terms,
         )

@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
-CODEC_HELP = "Codec to speak, best first; may be repeated. All by default."
+CODEC_HELP = "Codec to speak, best first; may be repeated. By default the provider's, else PCMU and PCMA."
 SRTP_HELP = "SRTP: off; optional: where the far end can; required: or no call."
 
 
 class Codec(StrEnum):
-    """Codecs by their names of RFC 3551."""
+    """Codecs by their names of RFC 3551 and RFC 7587; the last two need an extra each."""
 
     pcmu = "PCMU"
     pcma = "PCMA"
+    g722 = "G722"
+    opus = "opus"
 
 
 class SrtpChoice(StrEnum):
@@ -34,6 +36,6 @@ LateOffer = Annotated[
 ]
 
 
-def spoken(given: Sequence[Codec] | None) -> tuple[str, ...]:
-    """The codecs to speak, in the order given."""
-    return tuple(codec.value for codec in given or Codec)
+def spoken(given: Sequence[Codec] | None) -> tuple[str, ...] | None:
+    """The codecs to speak, in the order given; None when none is."""
+    return tuple(codec.value for codec in given) if given else None

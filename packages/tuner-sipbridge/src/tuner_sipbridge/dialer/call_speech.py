@@ -20,7 +20,7 @@ class CallSpeech:
         self.trace = trace
         self.inputs: asyncio.Queue[turns.CallerInput] = asyncio.Queue()
         """What the turn machine of a scenario wants to know, in order."""
-        self.codec: media.Codec = "PCMU"
+        self.law: g711.Law = "PCMU"
         self._stream = stream
         self._undecipherable = ""
         self._utterances: dict[str, tuple[turns.Say, Utterance]] = {}
@@ -35,7 +35,7 @@ class CallSpeech:
         """Queue a step's utterance; its start and end are noted when its packets leave."""
         mark = f"say:{order.step}"
         self._utterances[mark] = (order, utterance)
-        self._stream.play(g711.encode(utterance.pcm, self.codec), mark=mark)
+        self._stream.play(g711.encode(utterance.pcm, self.law), mark=mark)
         self._stream.finish(mark)
 
     def send_digits(self, order: turns.SendDigits) -> None:

@@ -20,7 +20,7 @@ from tuner_sipbridge.dialer.outcome import outcome_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.placing import Placing, Wanted
 from tuner_sipbridge.dialer.play import play
-from tuner_sipbridge.dialer.provided import extensions_for
+from tuner_sipbridge.dialer.provided import codecs_for, extensions_for
 from tuner_sipbridge.dialer.registering import TAKES_NO_CALLS, Registrations, read_registrar
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.dialer.sockets import Sockets
@@ -36,7 +36,6 @@ from tuner_sipbridge.net.resolver import Resolver, read_name_server
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
-from tuner_sipbridge.sdp.negotiation import check_codecs
 from tuner_sipbridge.sip.routing import Transport
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
@@ -78,7 +77,7 @@ class Dialer:
         speech: SpeechSource | None = None,
         timers: Timers = Timers(),
         srtp: SrtpPolicy = "off",
-        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        codecs: Sequence[str] | None = None,
         late_offer: bool = False,
         provider: Provider | None = None,
         transfers: Literal["follow", "decline"] = "decline",
@@ -112,7 +111,7 @@ class Dialer:
             speech: voice of the caller; the one each scenario's persona names when not given.
             timers: base values of RFC 3261 §17.
             srtp: whether calls offer or demand SRTP; the keys stand in the SDP, so only TLS keeps them secret.
-            codecs: what is offered, best first.
+            codecs: what is offered, best first; the provider's when not given, else PCMU and PCMA.
             late_offer: INVITE without SDP: the far end offers, our ACK answers.
             provider: whose edge is called, as `find_provider` gives it: its transport and port are used where a URI
                 names none, SRTP where it demands that, and its headers go on the INVITE.
@@ -122,11 +121,10 @@ class Dialer:
                 wants, else the defaults of `Extensions`, when not given.
 
         Raises:
-            LocalProtocolError: a codec is not known, or the registrar's URI is none.
+            LocalProtocolError: a codec is not known or not installed, or the registrar's URI is none.
         """
-        check_codecs(codecs)
         self._srtp: SrtpPolicy = srtp
-        self._codecs, self._late_offer = tuple(codecs), late_offer
+        self._codecs, self._late_offer = codecs_for(codecs, provider), late_offer
         self._extensions = extensions_for(extensions, provider)
         self._credentials = Credentials(username, password or "") if username is not None else None
         self._tls = tls or TlsSettings()
@@ -173,7 +171,7 @@ class Dialer:
                 "certificates of far ends are NOT checked: anyone on the way can read and change calls"
             )
         if self._engine is None:
-            self._own_engine = PyMediaEngine(streams=self._at_once)
+            self._own_engine = PyMediaEngine(streams=self._at_once, codecs=self._codecs)
             self._engine = await self._own_engine.__aenter__()
         return self
 

@@ -150,7 +150,7 @@ class PickedUpCall(PlacedCall):
     async def _start_media(self, negotiated: Negotiated, *, answered: bool = False) -> None:
         await super()._start_media(negotiated, answered=answered)
         if self._ring_back_s and not answered:
-            self._stream.play(g711.encode(ring_back(self._ring_back_s), self.codec), mark=RING_BACK)
+            self._stream.play(g711.encode(ring_back(self._ring_back_s), self.law), mark=RING_BACK)
             self._stream.finish(RING_BACK)
             self._ring_back_s = 0.0
 

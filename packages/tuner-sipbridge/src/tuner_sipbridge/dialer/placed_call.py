@@ -305,7 +305,7 @@ class PlacedCall(DialledLeg):
                 codec=parameters.codec,
                 srtp=suite,
             )
-        self.codec = parameters.codec
+        self.law = parameters.law
         if answered:
             self._answered.set()
 

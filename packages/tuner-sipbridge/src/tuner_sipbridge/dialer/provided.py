@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from tuner_sipbridge.audio.codecs import BUILT_IN, check_installed, installed
 from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS, Extensions
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.providers import Provider
+from tuner_sipbridge.sdp.codecs import check_codecs
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
 from tuner_sipbridge.sip.routing import Transport, transport_of
 from tuner_sipbridge.sip.uri import Uri
@@ -50,6 +52,22 @@ def own_headers(provider: Provider | None, given: Mapping[str, str] | None) -> d
     given = given or {}
     taken = {name.lower() for name in given}
     return {**{name: value for name, value in theirs.items() if name.lower() not in taken}, **given}
+
+
+def codecs_for(asked: Sequence[str] | None, provider: Provider | None) -> tuple[str, ...]:
+    """What to offer, best first: what the user asks for, else what the provider takes, else G.711.
+
+    Of a provider's codecs those are left out whose library is missing.
+
+    Raises:
+        LocalProtocolError: the user asks for a codec that is not known, or whose library is missing.
+    """
+    if asked is None:
+        known = () if provider is None else tuple(codec for codec in provider.codecs if installed(codec))
+        return known or BUILT_IN
+    check_codecs(asked)
+    check_installed(asked)
+    return tuple(asked)
 
 
 def srtp_for(asked: SrtpPolicy, provider: Provider | None, transport: Transport) -> SrtpPolicy:

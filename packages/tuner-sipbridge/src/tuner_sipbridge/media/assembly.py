@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner_sipbridge.audio.g711 import SILENCE, translate
+from tuner_sipbridge.audio.g711 import SILENCE, Law, translate
 from tuner_sipbridge.media.engine import (
     FRAME_S,
     FRAME_SAMPLES,
     SAMPLE_RATE,
-    Codec,
     MediaResult,
     MediaStatistics,
 )
@@ -86,7 +85,7 @@ def place(packets: ReceivedPackets, started_at: float) -> NDArray[np.int64]:
 
 
 def _agent_side(
-    log: StreamLog, voiced: ReceivedPackets, codec: Codec, started_at: float
+    log: StreamLog, voiced: ReceivedPackets, codec: Law, started_at: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     agent = np.full(log.samples, SILENCE[codec], np.uint8)
     arrivals_ns = np.zeros(log.samples // FRAME_SAMPLES + 1, np.int64)
@@ -113,7 +112,7 @@ def _agent_side(
     return agent, arrivals_ns
 
 
-def _caller_side(log: StreamLog, codec: Codec) -> NDArray[np.uint8]:
+def _caller_side(log: StreamLog, codec: Law) -> NDArray[np.uint8]:
     caller = np.full(log.samples, SILENCE[codec], np.uint8)
     for position, law, octets in log.played:
         stretch = np.frombuffer(translate(octets, law, codec), np.uint8)
@@ -161,7 +160,9 @@ def _sources(packets: ReceivedPackets) -> list[NDArray[np.intp]]:
 
 def _reception(log: StreamLog, packets: ReceivedPackets) -> Reception:
     audio = np.isin(packets.payload_type, list(log.codecs))
-    return reception_of(packets.sequence, packets.timestamp, packets.arrival_ns, audio)
+    return reception_of(
+        packets.sequence, packets.timestamp, packets.arrival_ns, audio, payload_type=packets.payload_type
+    )
 
 
 def _select(packets: ReceivedPackets, which: NDArray[np.bool_] | NDArray[np.intp]) -> ReceivedPackets:

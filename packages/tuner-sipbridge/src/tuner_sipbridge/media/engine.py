@@ -4,19 +4,21 @@ One engine serves many calls. A call opens a `MediaStream` (a UDP port of its ow
 SDP, and starts the stream when the far end's SDP is known. From then on the engine sends one packet every
 20 ms, silence when nothing is queued, and records both sides on one clock.
 
-Times are Unix seconds. Audio is G.711 as it goes on the wire: one octet a sample at 8000 Hz.
+Times are Unix seconds. Audio is G.711, one octet a sample at 8000 Hz, whatever codec the packets have: G.722 and Opus
+are made of it on the way out and turned into it on the way in.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
+from tuner_sipbridge.audio.codecs import Codec, law_of
+from tuner_sipbridge.audio.g711 import Law
 from tuner_sipbridge.media.recording import Recording
+from tuner_sipbridge.sdp.codecs import CODECS, DEFAULT_CLOCK_RATE
 from tuner_sipbridge.sdp.crypto import SrtpKeys
-
-Codec: TypeAlias = Literal["PCMU", "PCMA"]
 
 SAMPLE_RATE = 8000
 """Samples a second of G.711 (RFC 3551 §4.5.14)."""
@@ -32,12 +34,15 @@ class MediaParameters:
 
     Attributes:
         remote: address and port of the far end's SDP.
-        codec: encoding name of RFC 3551.
+        codec: what our packets carry.
         payload_type: number of the codec in our packets.
         telephone_event: payload type of RFC 4733 events, None when the far end takes none.
         send: False when the far end wants to hear nothing (hold: `sendonly` or `inactive`): nothing is sent.
         events_received: payload type of events in the far end's packets, where it is not `telephone_event`.
         srtp: keys to protect our packets with and to open the far end's; None sends and takes plain RTP.
+        event_clock_rate: clock in Hz in which the durations of our events are counted.
+        received: codecs in the far end's packets by their numbers, beside the static ones of G.711; without any,
+            `codec` under `payload_type`.
     """
 
     remote: tuple[str, int]
@@ -47,6 +52,18 @@ class MediaParameters:
     send: bool = True
     events_received: int | None = None
     srtp: SrtpKeys | None = field(default=None, repr=False)
+    event_clock_rate: int = DEFAULT_CLOCK_RATE
+    received: Mapping[int, Codec] = field(default_factory=dict[int, Codec])
+
+    @property
+    def law(self) -> Law:
+        """The law of what is played, heard and recorded."""
+        return law_of(self.codec)
+
+    @property
+    def clock_rate(self) -> int:
+        """Units of our timestamps in a second."""
+        return CODECS[self.codec].clock_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +230,7 @@ class MediaStream(Protocol):
         ...
 
     def play(self, payload: bytes, *, mark: str = "") -> None:
-        """Queue G.711 octets (in the stream's codec) behind what is queued already.
+        """Queue G.711 octets (of the parameters' law) behind what is queued already.
 
         Calls with the same mark in a row are one playout: an agent may hand over its speech in pieces. A mark ends
         when its queue has run dry and `finish` was called for it, or when another mark follows it.

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tuner_sipbridge.audio.activity import SpeechThresholds
-from tuner_sipbridge.media.engine import Codec, MediaEvent, MediaParameters
+from tuner_sipbridge.audio.codecs import Codec
+from tuner_sipbridge.audio.g711 import Law
+from tuner_sipbridge.media.engine import MediaEvent, MediaParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class WorkerSettings:
         slots: into how many phases the calls are spread within one packet time.
         thresholds: when speech begins and ends.
         ports: first and last UDP port to use, None for any.
+        codecs: whose libraries to load before the first call; those of others are loaded by their first call.
     """
 
     clock_offset_s: float
     slots: int
     thresholds: SpeechThresholds
     ports: tuple[int, int] | None
+    codecs: tuple[Codec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,12 @@ class StreamLog:
     """All that a worker kept of one stream, to be made a result of by `media.assembly`.
 
     Attributes:
-        codec: codec of the first parameters, and so of the recording; None when the stream never started.
-        codecs: codec of each payload type that was agreed on.
+        codec: law of the first parameters, and so of the recording; None when the stream never started.
+        codecs: law of each payload type that was agreed on, as it lies in `received`.
         started_at: Unix seconds at which the first packet was due, None when the stream never started.
         samples: length of the call in samples at 8000 Hz, from `started_at` on.
         sent: packets sent.
-        played: position in samples, codec and octets of each stretch of audio that was sent.
+        played: position in samples, law and octets of each stretch of audio that was sent.
         received: received packets in the layout of `media.packet_log`.
         discarded: datagrams that were not RTP of this stream.
         source: address the packets came from last.
@@ -160,12 +164,12 @@ class StreamLog:
         unauthenticated: those of the discarded that SRTP refused.
     """
 
-    codec: Codec | None
-    codecs: dict[int, Codec]
+    codec: Law | None
+    codecs: dict[int, Law]
     started_at: float | None
     samples: int
     sent: int
-    played: list[tuple[int, Codec, bytes]]
+    played: list[tuple[int, Law, bytes]]
     received: bytes
     discarded: int
     source: tuple[str, int] | None
@@ -188,7 +192,7 @@ class Kept:
 
     stream: int
     received: bytes = b""
-    played: tuple[tuple[int, Codec, bytes], ...] = ()
+    played: tuple[tuple[int, Law, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
-from tuner_sipbridge.audio.g711 import SILENCE, translate
-from tuner_sipbridge.media.engine import Codec, DigitReceived, FirstPacket, MediaEvent, MediaParameters
+from tuner_sipbridge.audio.codecs import BUILT_IN, Codec, Decoder, decoder_of, law_of
+from tuner_sipbridge.audio.g711 import SILENCE, Law, encode, translate
+from tuner_sipbridge.media.engine import DigitReceived, FirstPacket, MediaEvent, MediaParameters
 from tuner_sipbridge.media.latch import Source, SourceLatch
 from tuner_sipbridge.media.packet_log import OVERHEAD, PREFIX_SIZE
 from tuner_sipbridge.rtp.dtmf import EventReceiver
 from tuner_sipbridge.rtp.jitter_buffer import JitterBuffer
 from tuner_sipbridge.rtp.packet import HEADER_SIZE, RtpHeader, is_rtcp, parse_header
+from tuner_sipbridge.rtp.sequence import ClockLine
+from tuner_sipbridge.sdp.codecs import CODECS, DEFAULT_CLOCK_RATE
 
 _COMFORT_NOISE = 13
 """Payload type of RFC 3389."""
-_LAWS: dict[int, Codec] = {0: "PCMU", 8: "PCMA"}
-"""Static payload types of RFC 3551 that a far end may use although the answer preferred the other."""
-
+_STATIC: dict[int, Codec] = {0: "PCMU", 8: "PCMA"}
+"""Static payload types of RFC 3551 that a far end may use although the answer preferred another."""
+_NEVER = -1
+_DECODED_MAX = 64
+"""Packets among which one that comes twice is known again: a decoder must not take it twice."""
 
 _LIVE_DELAY_S = 0.03
 """Playout delay to begin with: a packet and a half, so that packets may come on either side of the tick."""
 
 
-def _buffer(codec: Codec) -> JitterBuffer:
-    return JitterBuffer(silence=SILENCE[codec], delay_s=_LIVE_DELAY_S)
+def _buffer(law: Law) -> JitterBuffer:
+    return JitterBuffer(silence=SILENCE[law], delay_s=_LIVE_DELAY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,12 @@ class Reception:
     """
 
     __slots__ = (
+        "_codecs",
+        "_decoded",
+        "_decoders",
         "_digits",
         "_latch",
+        "_line",
         "buffer",
         "discarded",
         "log",
@@ -67,23 +77,39 @@ class Reception:
     ) -> None:
         self.stream, self.row, self.record, self.parameters = stream, row, record, parameters
         self.log = bytearray()
-        self.buffer = _buffer(parameters.codec) if live else None
+        self.buffer = _buffer(parameters.law) if live else None
         self.simple_log = self.log if record and not live else None
         self.source: Source | None = None
         self.discarded = 0
         self._latch = SourceLatch()
         self._digits = EventReceiver()
+        self._codecs: dict[int, Codec] = dict(_STATIC)
+        self._decoders: dict[int, Decoder] = {}
+        self._decoded: deque[tuple[int, int]] = deque(maxlen=_DECODED_MAX)
+        self._line: ClockLine | None = None
+        self._agree()
 
     @property
     def ssrc(self) -> int:
         """Synchronisation source of the stream, -1 before its first packet."""
         return self._latch.ssrc
 
+    @property
+    def plain_type(self) -> int:
+        """Payload type of packets that are logged as they come: those of G.711, while no other clock was heard."""
+        plain = self.parameters.codec in BUILT_IN and self._line is None
+        return self.parameters.payload_type if plain else _NEVER
+
     def change(self, parameters: MediaParameters) -> None:
-        """Go on with other parameters; a live stream whose codec changes begins a new jitter buffer."""
+        """Go on with other parameters; packets of the codecs before may still be on their way."""
         before, self.parameters = self.parameters, parameters
-        if self.buffer is not None and before.codec != parameters.codec:
-            self.buffer = _buffer(parameters.codec)
+        self._agree()
+        if self.buffer is None:
+            return
+        if before.law != parameters.law:
+            self.buffer = _buffer(parameters.law)
+        elif before.clock_rate != parameters.clock_rate:
+            self.buffer.restart()
 
     def admit(
         self, record: memoryview, size: int, source: Source, *, at: float, last_at: float
@@ -114,11 +140,20 @@ class Reception:
             return None
         if is_event:
             return Admitted(0, first + self._receive_event(header, datagram, at))
-        return Admitted(self._make_plain(record, datagram, header), first)
+        return Admitted(self._make_plain(record, datagram, header, at), first)
+
+    def _agree(self) -> None:
+        """Learn the far end's payload types; one that stands for another codec than before gets another decoder."""
+        agreed: dict[int, Codec] = {self.parameters.payload_type: self.parameters.codec}
+        for number, codec in (agreed | dict(self.parameters.received)).items():
+            if self._codecs.get(number) != codec:
+                self._codecs[number] = codec
+                self._decoders.pop(number, None)
+        if self.parameters.clock_rate != DEFAULT_CLOCK_RATE:
+            self._line = self._line or ClockLine()
 
     def _knows(self, payload_type: int) -> bool:
-        agreed = (self.parameters.payload_type, _COMFORT_NOISE)
-        return payload_type in agreed or payload_type in self._events or payload_type in _LAWS
+        return payload_type in self._codecs or payload_type in self._events or payload_type == _COMFORT_NOISE
 
     @property
     def _events(self) -> tuple[int | None, int | None]:
@@ -144,16 +179,36 @@ class Reception:
         digit = self._digits.receive(payload, ssrc=header.ssrc, timestamp=header.timestamp)
         return () if digit is None else (DigitReceived(at, digit),)
 
-    def _make_plain(self, record: memoryview, datagram: memoryview, header: RtpHeader) -> int:
-        """Put the payload behind the fixed header, in the stream's law; gives its length."""
-        if header.payload_type == _COMFORT_NOISE != self.parameters.payload_type:
+    def _make_plain(self, record: memoryview, datagram: memoryview, header: RtpHeader, at: float) -> int:
+        """Put the audio behind the fixed header, in the stream's law and at 8000 Hz; gives its length."""
+        codec = self._codecs.get(header.payload_type)
+        if codec is None:  # comfort noise
             return 0
         payload = bytes(datagram[header.offset : header.offset + header.length])
-        if header.payload_type != self.parameters.payload_type:
-            payload = translate(payload, _LAWS[header.payload_type], self.parameters.codec)
+        if codec in BUILT_IN:
+            payload = translate(payload, law_of(codec), self.parameters.law)
+        else:
+            payload = self._decode(header, codec, payload)[: len(record) - OVERHEAD]
+        timestamp, clock_rate = header.timestamp, CODECS[codec].clock_rate
+        if self._line is None and clock_rate != DEFAULT_CLOCK_RATE:
+            self._line = ClockLine()
+        if self._line is not None:
+            timestamp = self._line.scaled(timestamp, clock_rate, at)
         plain = RtpHeader(
-            self.parameters.payload_type, header.sequence, header.timestamp, header.ssrc, header.marker
+            self.parameters.payload_type, header.sequence, timestamp, header.ssrc, header.marker
         )
         record[PREFIX_SIZE : PREFIX_SIZE + HEADER_SIZE] = plain.to_bytes()
         record[OVERHEAD : OVERHEAD + len(payload)] = payload
         return len(payload)
+
+    def _decode(self, header: RtpHeader, codec: Codec, payload: bytes) -> bytes:
+        """Octets of the stream's law; none of a packet that was decoded before."""
+        packet = (header.ssrc, header.sequence)
+        if packet in self._decoded:
+            return b""
+        self._decoded.append(packet)
+        decoder = self._decoders.get(header.payload_type) or decoder_of(codec)
+        if decoder is None:
+            return b""
+        self._decoders[header.payload_type] = decoder
+        return encode(decoder.decode(payload), self.parameters.law)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner_sipbridge.audio.activity import ActivityTable, SpeechThresholds
+from tuner_sipbridge.audio.g711 import Law
 from tuner_sipbridge.media.engine import (
     FRAME_SAMPLES,
-    Codec,
     MediaEvent,
     MediaParameters,
     SpeechStarted,
@@ -27,7 +27,7 @@ from tuner_sipbridge.rtp.packet import HEADER_SIZE
 DATAGRAM_SIZE = 1500
 """The largest datagram that is looked at; RTP of a telephone call is far smaller."""
 
-_CODECS: tuple[Codec, ...] = ("PCMU", "PCMA")
+_LAWS: tuple[Law, ...] = ("PCMU", "PCMA")
 
 StreamEvent = tuple[int, MediaEvent]
 """Number of the stream, and what happened on it."""
@@ -84,7 +84,7 @@ class ReceptionTable:
     def __init__(self, thresholds: SpeechThresholds, rows: int = 64) -> None:
         self._payload_type = np.full(rows, -1, np.int16)
         self._ssrc = np.full(rows, -1, np.int64)
-        self._codec = np.zeros(rows, np.int16)
+        self._law = np.zeros(rows, np.int16)
         self._last_at = np.full(rows, -np.inf)
         self._activity = ActivityTable(thresholds, rows)
         self._receptions: list[Reception | None] = [None] * rows
@@ -107,8 +107,8 @@ class ReceptionTable:
     def change(self, reception: Reception, parameters: MediaParameters) -> None:
         """Take packets of these parameters from now on."""
         reception.change(parameters)
-        self._payload_type[reception.row] = parameters.payload_type
-        self._codec[reception.row] = _CODECS.index(parameters.codec)
+        self._payload_type[reception.row] = reception.plain_type
+        self._law[reception.row] = _LAWS.index(parameters.law)
 
     def remove(self, reception: Reception) -> None:
         """Free a stream's row."""
@@ -177,6 +177,7 @@ class ReceptionTable:
         if admitted is None:
             return -1
         self._ssrc[reception.row] = reception.ssrc
+        self._payload_type[reception.row] = reception.plain_type
         events += [(reception.stream, event) for event in admitted.events]
         return admitted.length
 
@@ -187,8 +188,8 @@ class ReceptionTable:
         lengths: NDArray[np.int64],
         at: NDArray[np.float64],
     ) -> list[StreamEvent]:
-        """Find speech; packets of one length and one codec are measured together."""
-        kinds = lengths * len(_CODECS) + self._codec[rows]
+        """Find speech; packets of one length and one law are measured together."""
+        kinds = lengths * len(_LAWS) + self._law[rows]
         first = int(kinds[0])
         events: list[StreamEvent] = []
         if (kinds == first).all():
@@ -196,11 +197,11 @@ class ReceptionTable:
         else:
             groups = [(int(kind), np.flatnonzero(kinds == kind)) for kind in np.unique(kinds)]
         for kind, members in groups:
-            length, codec = divmod(kind, len(_CODECS))
+            length, law = divmod(kind, len(_LAWS))
             if length <= 0:
                 continue
             payload = matrix[members, OVERHEAD : OVERHEAD + length]
-            for row, began in self._activity.hear(rows[members], payload, _CODECS[codec], at[members]):
+            for row, began in self._activity.hear(rows[members], payload, _LAWS[law], at[members]):
                 events.append((self._stream(row), SpeechStarted(began)))
         return events
 
@@ -212,7 +213,7 @@ class ReceptionTable:
         added = rows - len(self._receptions)
         self._payload_type = np.append(self._payload_type, np.full(added, -1, np.int16))
         self._ssrc = np.append(self._ssrc, np.full(added, -1, np.int64))
-        self._codec = np.append(self._codec, np.zeros(added, np.int16))
+        self._law = np.append(self._law, np.zeros(added, np.int16))
         self._last_at = np.append(self._last_at, np.full(added, -np.inf))
         self._activity.grow(rows)
         self._receptions += [None] * added

@@ -1,6 +1,7 @@
 """The packets of all calls that share one phase of the 20 ms grid, as rows of one table.
 
-Headers of a whole slot are written by a few numpy operations; only rows that carry audio or digits cost Python.
+Headers of a whole slot are written by a few numpy operations; only rows that carry audio or digits cost Python, and
+rows of a codec other than G.711, whose frames are coded one by one.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner_sipbridge.media.engine import FRAME_SAMPLES
 from tuner_sipbridge.media.lateness import LatenessTable
 from tuner_sipbridge.media.transmission import SendTo, Transmission
 from tuner_sipbridge.rtp.packet import HEADER_SIZE
 
-Entry: TypeAlias = tuple[SendTo, memoryview, tuple[Any, ...]]
+Entry: TypeAlias = tuple[SendTo, memoryview | bytes, tuple[Any, ...]]
 """What one packet is sent with: the socket's `sendto`, the packet, the address."""
 
 _PACKET_SIZE = HEADER_SIZE + FRAME_SAMPLES
@@ -36,10 +38,13 @@ class TransmitSlot:
         self._active: set[Transmission] = set()
         self._fresh: list[Transmission] = []
         self._odd: set[Transmission] = set()
+        self._coded: set[Transmission] = set()
+        self._dialling: set[Transmission] = set()
         self._arranged = True
         self._packets = np.zeros((rows, _PACKET_SIZE), np.uint8)
         self._sequence = np.zeros(rows, np.uint16)
         self._timestamp = np.zeros(rows, np.uint32)
+        self._step = np.zeros(rows, np.uint32)
         self._sends = np.zeros(rows, np.uint16)
         self._sent = np.zeros(rows, np.int64)
         self._late = LatenessTable(rows)
@@ -60,15 +65,29 @@ class TransmitSlot:
         self._packets[row, 0] = 0x80
         self._packets[row, 8:12] = np.frombuffer(ssrc.to_bytes(4, "big"), np.uint8)
         self._sequence[row] = (sequence - 1) & 0xFFFF
-        self._timestamp[row] = (timestamp - FRAME_SAMPLES) & 0xFFFFFFFF
+        self._timestamp[row] = (timestamp - transmission.step) & 0xFFFFFFFF
+        self._step[row] = transmission.step
         self._sent[row] = 0
         self._late.reset(row)
         self._fresh.append(transmission)
         self.refresh(transmission)
 
     def refresh(self, transmission: Transmission) -> None:
-        """Take over changed parameters of a stream."""
-        self._sends[transmission.row] = transmission.parameters.send
+        """Take over changed parameters of a stream.
+
+        A stream that goes on at another clock is another source, each time: RFC 7160 §4.1 demands it of senders
+        without RTCP, and back at an earlier source the packets between would count as lost.
+        """
+        row = transmission.row
+        self._sends[row] = transmission.parameters.send
+        if self._step[row] != transmission.step:
+            ssrc = int.from_bytes(self._packets[row, 8:12].tobytes(), "big")
+            ssrc = ((ssrc + 1) & 0xFFFFFFFF).to_bytes(4, "big")
+            self._packets[row, 8:12] = np.frombuffer(ssrc, np.uint8)
+            self._step[row] = transmission.step
+            if transmission not in self._fresh:
+                self._fresh.append(transmission)
+        (self._coded.discard if transmission.encoder is None else self._coded.add)(transmission)
         self._odd.add(transmission)
         self._arranged = False
         self.awaken(transmission)
@@ -88,11 +107,11 @@ class TransmitSlot:
         if row != last:
             self._transmissions[row] = moved
             moved.row = row
-            for column in (self._packets, self._sequence, self._timestamp, self._sends, self._sent):
+            for column in self._columns:
                 column[row] = column[last]
             self._late.move(last, row)
-        self._active.discard(transmission)
-        self._odd.discard(transmission)
+        for group in (self._active, self._odd, self._coded):
+            group.discard(transmission)
         if transmission in self._fresh:
             self._fresh.remove(transmission)
         self._arranged = False
@@ -116,14 +135,18 @@ class TransmitSlot:
             self._odd.add(transmission)
         self._fresh.clear()
         self._sequence[:count] += self._sends[:count]
-        self._timestamp[:count] += np.uint32(FRAME_SAMPLES)
+        self._timestamp[:count] += self._step[:count]
         self._sequence_field[:count] = self._sequence[:count]
         self._timestamp_field[:count] = self._timestamp[:count]
-        return self._fill_active(tick, at)
+        eventful = self._fill_active(tick, at)
+        for transmission in self._coded - self._dialling:
+            self._code(transmission)
+        self._dialling.clear()
+        return eventful
 
     def skip(self, ticks: int) -> None:
         """Let the timestamps move on over ticks in which nothing was sent."""
-        self._timestamp[: len(self)] += np.uint32(FRAME_SAMPLES * ticks & 0xFFFFFFFF)
+        self._timestamp[: len(self)] += self._step[: len(self)] * np.uint32(ticks)
         for transmission in self._active:
             transmission.end_run()
 
@@ -172,15 +195,22 @@ class TransmitSlot:
         event_type = transmission.parameters.telephone_event
         if packet is None or event_type is None:
             return
+        self._dialling.add(transmission)
         row = transmission.row
-        began = (int(self._timestamp[row]) - packet.elapsed_samples) & 0xFFFFFFFF
+        began = (int(self._timestamp[row]) - packet.elapsed_ticks * transmission.step) & 0xFFFFFFFF
         view = self._views[row]
         view[1] = event_type | (_MARKER if packet.marker else 0)
         view[4:8] = began.to_bytes(4, "big")
         view[HEADER_SIZE:_EVENT_SIZE] = packet.payload
-        entry = int(np.searchsorted(self._sending, row))
-        send, _, address = self.entries[entry]
-        self.entries[entry] = (send, view[:_EVENT_SIZE], address)
+        self._enter(transmission, view[:_EVENT_SIZE])
+
+    def _code(self, transmission: Transmission) -> None:
+        """Send the row's frame in the codec of the stream: beside the table, as packets differ in length."""
+        if transmission.parameters.send:
+            row = transmission.row
+            packet = self._views[row][:HEADER_SIZE].tobytes() + transmission.encoded(self._payloads[row])
+            self._enter(transmission, packet)
+            self._odd.add(transmission)
 
     def _make_plain(self, transmission: Transmission) -> None:
         """Bring a row back to what most packets are: audio without marker, silence."""
@@ -188,15 +218,19 @@ class TransmitSlot:
         self._packets[row, 1] = transmission.parameters.payload_type
         self._payloads[row][:] = transmission.silence
         if transmission.parameters.send:
-            entry = int(np.searchsorted(self._sending, row))
-            self.entries[entry] = self._entry(transmission)
+            self._enter(transmission, self._views[row])
 
-    def _entry(self, transmission: Transmission) -> Entry:
-        return transmission.send, self._views[transmission.row], transmission.parameters.remote
+    def _enter(self, transmission: Transmission, packet: memoryview | bytes) -> None:
+        """Let this be what the stream sends next."""
+        entry = int(np.searchsorted(self._sending, transmission.row))
+        self.entries[entry] = self._entry(transmission, packet)
+
+    def _entry(self, transmission: Transmission, packet: memoryview | bytes) -> Entry:
+        return transmission.send, packet, transmission.parameters.remote
 
     def _arrange(self) -> None:
         senders = [transmission for transmission in self._transmissions if transmission.parameters.send]
-        self.entries = [self._entry(transmission) for transmission in senders]
+        self.entries = [self._entry(one, self._views[one.row]) for one in senders]
         self._sending = np.array([transmission.row for transmission in senders], np.intp)
         self._arranged = True
 
@@ -205,11 +239,16 @@ class TransmitSlot:
         self._packets = np.concatenate([self._packets, np.zeros((added, _PACKET_SIZE), np.uint8)])
         self._sequence = np.append(self._sequence, np.zeros(added, np.uint16))
         self._timestamp = np.append(self._timestamp, np.zeros(added, np.uint32))
+        self._step = np.append(self._step, np.zeros(added, np.uint32))
         self._sends = np.append(self._sends, np.zeros(added, np.uint16))
         self._sent = np.append(self._sent, np.zeros(added, np.int64))
         self._late.grow(rows)
         self._cut_views()
         self._arranged = False
+
+    @property
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self._packets, self._sequence, self._timestamp, self._step, self._sends, self._sent
 
     def _cut_views(self) -> None:
         self._sequence_field = self._packets[:, 2:4].view(">u2")[:, 0]

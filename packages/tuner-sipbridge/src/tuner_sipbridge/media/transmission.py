@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from tuner_sipbridge.audio.g711 import silence, translate
+from tuner_sipbridge.audio.codecs import Encoder, encoder_of
+from tuner_sipbridge.audio.g711 import Law, decode, silence, translate
 from tuner_sipbridge.media.engine import (
     FRAME_S,
     FRAME_SAMPLES,
-    Codec,
     DigitsSent,
     MediaEvent,
     MediaParameters,
@@ -17,10 +17,10 @@ from tuner_sipbridge.media.engine import (
 from tuner_sipbridge.media.playout import PlayoutQueue, Run
 from tuner_sipbridge.rtp.dtmf import EventPacket, EventSender
 
-SendTo: TypeAlias = Callable[[memoryview, tuple[Any, ...]], object]
+SendTo: TypeAlias = Callable[[memoryview | bytes, tuple[Any, ...]], object]
 """A socket's `sendto`."""
 
-_SILENCE: dict[Codec, bytes] = {
+_SILENCE: dict[Law, bytes] = {
     "PCMU": silence(FRAME_SAMPLES, "PCMU"),
     "PCMA": silence(FRAME_SAMPLES, "PCMA"),
 }
@@ -34,6 +34,8 @@ class Transmission:
         parameters: what was agreed on last.
         queue: the audio to send.
         digits: the telephone events to send; audio waits until they are through.
+        encoder: makes of each frame what goes into the packet; None for G.711, which goes as it is.
+        step: one packet time in units of the codec's clock.
         run: whole frames that may be taken on the next ticks without asking `next_frame`.
         stream: the stream's number.
         row: row in the slot's table, kept by the slot.
@@ -44,11 +46,13 @@ class Transmission:
         "_first_tick",
         "_played",
         "digits",
+        "encoder",
         "parameters",
         "queue",
         "row",
         "run",
         "send",
+        "step",
         "stream",
     )
 
@@ -70,8 +74,10 @@ class Transmission:
         self.run: Run | None = None
         self.row = -1
         self._first_tick = first_tick
-        self._played: list[tuple[int, Codec, bytes]] = []
+        self._played: list[tuple[int, Law, bytes]] = []
         self._events: list[MediaEvent] = []
+        self.encoder: Encoder | None = encoder_of(parameters.codec)
+        self._keep_time()
 
     @property
     def active(self) -> bool:
@@ -80,8 +86,8 @@ class Transmission:
 
     @property
     def silence(self) -> bytes:
-        """One frame of the codec's silence."""
-        return _SILENCE[self.parameters.codec]
+        """One frame of the law's silence."""
+        return _SILENCE[self.parameters.law]
 
     @property
     def has_events(self) -> bool:
@@ -120,14 +126,27 @@ class Transmission:
         self.end_run()
         before, self.parameters = self.parameters, parameters
         if before.codec != parameters.codec:
-            self._collect_played(before.codec)
-            self.queue.convert(lambda octets: translate(octets, before.codec, parameters.codec))
+            self.encoder = encoder_of(parameters.codec)
+        if before.law != parameters.law:
+            self._collect_played(before.law)
+            self.queue.convert(lambda octets: translate(octets, before.law, parameters.law))
+        self._keep_time()
 
-    def played(self) -> list[tuple[int, Codec, bytes]]:
-        """Stretches of audio that were sent: position in samples, codec, octets."""
+    def encoded(self, octets: bytes | memoryview) -> bytes:
+        """What goes into a packet for one frame of the law's octets."""
+        if self.encoder is None:
+            return bytes(octets)
+        return self.encoder.encode(decode(octets, self.parameters.law))
+
+    def played(self) -> list[tuple[int, Law, bytes]]:
+        """Stretches of audio that were sent: position in samples, law, octets."""
         self.end_run()
-        self._collect_played(self.parameters.codec)
+        self._collect_played(self.parameters.law)
         return self._played
 
-    def _collect_played(self, codec: Codec) -> None:
-        self._played.extend((position, codec, bytes(octets)) for position, octets in self.queue.taken())
+    def _keep_time(self) -> None:
+        self.step = round(self.parameters.clock_rate * FRAME_S)
+        self.digits.tick_units = round(self.parameters.event_clock_rate * FRAME_S)
+
+    def _collect_played(self, law: Law) -> None:
+        self._played.extend((position, law, bytes(octets)) for position, octets in self.queue.taken())

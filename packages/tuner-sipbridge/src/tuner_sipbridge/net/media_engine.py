@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from tuner_sipbridge.audio.activity import SpeechThresholds
+from tuner_sipbridge.audio.codecs import NAMES
 from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media.messages import WorkerSettings
 from tuner_sipbridge.net import clock
@@ -36,6 +38,7 @@ class PyMediaEngine:
         speech: SpeechThresholds | None = None,
         ports: tuple[int, int] | None = None,
         slots: int = 2,
+        codecs: Sequence[str] = (),
     ) -> None:
         """Nothing starts before `start` or `async with`.
 
@@ -45,6 +48,8 @@ class PyMediaEngine:
             workers: processes to spread the streams over, one a core at most; one holds several hundred calls.
             speech: when the far end's speech begins and ends.
             ports: first and last UDP port to use, of which the even ones are taken; None for any.
+            codecs: what calls are going to speak: the libraries of G.722 and Opus are then loaded at the start, and
+                do not hold up other calls when the first one needs them.
             slots: phases the streams are spread over within 20 ms: more make smaller bursts and cost more.
         """
         self._wanted_streams = streams
@@ -54,6 +59,7 @@ class PyMediaEngine:
             slots=slots,
             thresholds=speech or SpeechThresholds(),
             ports=ports,
+            codecs=tuple(codec for codec in NAMES if codec in codecs),
         )
         self._workers: list[WorkerProcess] = []
         self._streams: set[PyMediaStream] = set()

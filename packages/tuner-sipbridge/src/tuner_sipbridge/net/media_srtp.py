@@ -39,7 +39,7 @@ class SrtpSocket:
             self._opener = Opener(keys.suite, keys.receive)
             self._refused_in_a_row = 0
 
-    def sendto(self, packet: memoryview, address: tuple[Any, ...]) -> int:
+    def sendto(self, packet: memoryview | bytes, address: tuple[Any, ...]) -> int:
         """Protect a packet and send it.
 
         Raises:

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+from tuner_sipbridge.audio.g711 import Law
 from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media import messages
 from tuner_sipbridge.media.assembly import result_of
 from tuner_sipbridge.media.engine import (
-    Codec,
     MediaEvent,
     MediaParameters,
     MediaResult,
@@ -58,7 +58,7 @@ class PyMediaStream:
         self._opening: asyncio.Future[None] | None = None
         self._starting: deque[asyncio.Future[None]] = deque()
         self._received = bytearray()
-        self._played: list[tuple[int, Codec, bytes]] = []
+        self._played: list[tuple[int, Law, bytes]] = []
         self._log: asyncio.Future[messages.StreamLog | None] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[MediaResult] | None = None
         self._lost = ""

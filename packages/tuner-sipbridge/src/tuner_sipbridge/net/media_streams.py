@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tuner_sipbridge.audio.g711 import Law
 from tuner_sipbridge.errors import MediaError
 from tuner_sipbridge.media import messages
-from tuner_sipbridge.media.engine import SAMPLE_RATE, Codec, MediaEvent, MediaParameters, SrtpMismatch
+from tuner_sipbridge.media.engine import SAMPLE_RATE, MediaEvent, MediaParameters, SrtpMismatch
 from tuner_sipbridge.media.grid import Grid
 from tuner_sipbridge.media.playout import PlayoutQueue
 from tuner_sipbridge.media.reception import Reception
@@ -33,8 +34,8 @@ class _Running:
     transmission: Transmission
     reception: Reception
     started_at: float
-    codec: Codec
-    codecs: dict[int, Codec]
+    law: Law
+    laws: dict[int, Law]
 
 
 @dataclass(slots=True, eq=False)
@@ -158,7 +159,7 @@ class StreamTable:
         if running is None:
             running = stream.running = self._begin(stream, parameters)
         else:
-            running.codecs[parameters.payload_type] = parameters.codec
+            running.laws[parameters.payload_type] = parameters.law
             running.transmission.change(parameters)
             running.slot.refresh(running.transmission)
             self.reception.change(running.reception, parameters)
@@ -198,8 +199,8 @@ class StreamTable:
             transmission=transmission,
             reception=reception,
             started_at=self._grid.due_of(step),
-            codec=parameters.codec,
-            codecs={parameters.payload_type: parameters.codec},
+            law=parameters.law,
+            laws={parameters.payload_type: parameters.law},
         )
 
     def _close(self, stream: _Stream) -> None:
@@ -233,8 +234,8 @@ class StreamTable:
         source, remote = running.reception.source, running.transmission.parameters.remote
         elapsed_s = max(0.0, self._now() - running.started_at)
         return messages.StreamLog(
-            codec=running.codec,
-            codecs=running.codecs,
+            codec=running.law,
+            codecs=running.laws,
             started_at=running.started_at,
             samples=max(round(elapsed_s * SAMPLE_RATE), samples_min),
             sent=sent,
@@ -249,7 +250,7 @@ class StreamTable:
 
 
 def _pieces(
-    number: int, log: messages.StreamLog, received: bytearray, played: list[tuple[int, Codec, bytes]]
+    number: int, log: messages.StreamLog, received: bytearray, played: list[tuple[int, Law, bytes]]
 ) -> Iterator[messages.Report]:
     """All that is left of a stream, in pieces that are quickly sent."""
     for at in range(0, len(received), _PIECE):

@@ -23,6 +23,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner_sipbridge.audio import codecs
 from tuner_sipbridge.media import messages
 from tuner_sipbridge.media.grid import Grid
 from tuner_sipbridge.media.reception_table import Batch
@@ -191,6 +192,7 @@ def main() -> None:
     settings = link.receive_settings()
     if settings is None:
         return
+    codecs.load(settings.codecs)
     most = raise_descriptor_limit()
     be_punctual()
     worker = MediaWorker(link, settings)

@@ -23,13 +23,13 @@ class EventPacket:
 
     Attributes:
         payload: the four octets of RFC 4733 §2.3.
-        elapsed_samples: how far the event's timestamp, that of its beginning, lies behind the audio's.
+        elapsed_ticks: how far the event's timestamp, that of its beginning, lies behind the audio's, in packet times.
         marker: True on the first packet of an event.
         finishes: mark of the digits whose very last packet this is, None otherwise.
     """
 
     payload: bytes
-    elapsed_samples: int
+    elapsed_ticks: int
     marker: bool
     finishes: str | None
 
@@ -38,11 +38,14 @@ class EventSender:
     """Turns digits into one packet a tick: the event, its end said three times, then a pause.
 
     The two repeats of the end fall into the pause, one a tick.
+
+    Attributes:
+        tick_units: one packet time in units of the events' clock, in which durations are counted (RFC 4733 §2.3.5).
     """
 
-    def __init__(self, *, tone_ticks: int = 5, pause_ticks: int = 5, tick_samples: int = 160) -> None:
+    def __init__(self, *, tone_ticks: int = 5, pause_ticks: int = 5, tick_units: int = 160) -> None:
         """A tick is one packet time; a pause shorter than three ticks is taken as three."""
-        self._tone, self._tick_samples = tone_ticks, tick_samples
+        self._tone, self.tick_units = tone_ticks, tick_units
         self._period = tone_ticks + max(pause_ticks, _END_REPEATS + 1)
         self._queue: deque[tuple[int, str | None]] = deque()
         self._tick = 0
@@ -75,10 +78,10 @@ class EventSender:
         if tick > last + _END_REPEATS:
             return None
         flags = _VOLUME | (_END if tick >= last else 0)
-        duration = min(tick + 1, self._tone) * self._tick_samples
+        duration = min(tick + 1, self._tone) * self.tick_units
         payload = _EVENT.pack(code, flags, duration)
         finishes = mark if tick == last + _END_REPEATS else None
-        return EventPacket(payload, tick * self._tick_samples, tick == 0, finishes)
+        return EventPacket(payload, tick, tick == 0, finishes)
 
 
 class EventReceiver:

@@ -14,6 +14,7 @@ def distance(earlier: int, later: int, bits: int) -> int:
     return ((later - earlier + half) & ((1 << bits) - 1)) - half
 
 
+_LINE_RATE = 8000
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 """How far sequence numbers may jump before the source has started anew (RFC 3550 §A.1)."""
@@ -31,6 +32,33 @@ def restarts(sequence: NDArray[np.int64]) -> list[int]:
     jumps = (steps > _MAX_DROPOUT) | (steps < -_MAX_MISORDER)
     goes_on = np.append(steps[1:] == 1, False)
     return [0, *(np.flatnonzero(jumps & goes_on) + 1).tolist()]
+
+
+class ClockLine:
+    """Timestamps of one source on a line of 8000 Hz, through wrap-arounds and changes of clock (RFC 7160 §4.2)."""
+
+    def __init__(self) -> None:
+        self._clock_rate = 0
+        self._timestamp = self._elapsed = self._origin = self._position = 0
+        self._at = 0.0
+
+    def scaled(self, timestamp: int, clock_rate: int, at: float) -> int:
+        """A 32-bit timestamp as one of 8000 Hz.
+
+        Args:
+            timestamp: as the packet has it.
+            clock_rate: units of it in a second.
+            at: when the packet arrived, in seconds: another clock than the packet's before begins there.
+        """
+        if clock_rate != self._clock_rate:
+            passed = round((at - self._at) * _LINE_RATE) if self._clock_rate else timestamp
+            self._origin, self._elapsed = self._position + passed, 0
+            self._clock_rate = clock_rate
+        else:
+            self._elapsed += distance(self._timestamp, timestamp, 32)
+        self._timestamp, self._at = timestamp, at
+        self._position = self._origin + self._elapsed * _LINE_RATE // clock_rate
+        return self._position & 0xFFFFFFFF
 
 
 def unwrap(values: NDArray[np.integer], bits: int) -> NDArray[np.int64]:

@@ -44,6 +44,7 @@ def reception_of(
     paced: NDArray[np.bool_],
     *,
     clock_rate: int = 8000,
+    payload_type: NDArray[np.int64] | None = None,
 ) -> Reception:
     """Work out the statistics of one source.
 
@@ -54,13 +55,19 @@ def reception_of(
         paced: which packets carry the timestamp of their sending, shape (n,): telephone events do not (RFC 4733
             §2.2.1), so they have no part in the jitter.
         clock_rate: timestamp units a second.
+        payload_type: shape (n,): where it changes the clock may have changed too, so that the step between the two
+            packets says nothing of jitter (RFC 7160 §3).
     """
     line = unwrap(sequence, 16)
     _, first = np.unique(line, return_index=True)
     is_new = np.zeros(len(line), bool)
     is_new[first] = True
     highest_before = np.concatenate([line[:1], np.maximum.accumulate(line)[:-1]])
-    jitter = _jitter(unwrap(timestamp[paced], 32) / clock_rate, arrival_ns[paced].astype(np.float64) * 1e-9)
+    steady = np.ones(max(0, int(paced.sum()) - 1), bool)
+    if payload_type is not None:
+        steady = np.diff(payload_type[paced]) == 0
+    sent_s, arrived_s = unwrap(timestamp[paced], 32) / clock_rate, arrival_ns[paced].astype(np.float64) * 1e-9
+    jitter = _jitter(sent_s, arrived_s, steady)
     gaps = np.diff(np.sort(arrival_ns))
     return Reception(
         received=len(line),
@@ -73,10 +80,12 @@ def reception_of(
     )
 
 
-def _jitter(sent_s: NDArray[np.float64], arrived_s: NDArray[np.float64]) -> list[float]:
-    """The jitter estimate after each packet but the first."""
+def _jitter(
+    sent_s: NDArray[np.float64], arrived_s: NDArray[np.float64], steady: NDArray[np.bool_]
+) -> list[float]:
+    """The jitter estimate after each step from packet to packet that is `steady`, shape (n - 1,)."""
     if len(sent_s) < 2:
         return []
     transit = arrived_s - arrived_s[0] - sent_s
-    change = np.abs(np.diff(transit)).tolist()
+    change = np.abs(np.diff(transit))[steady].tolist()
     return list(accumulate(change, lambda jitter, d: jitter + (d - jitter) * _GAIN, initial=0.0))[1:]

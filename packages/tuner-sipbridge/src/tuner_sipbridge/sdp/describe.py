@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from tuner_sipbridge.errors import LocalProtocolError
+from tuner_sipbridge.sdp.codecs import parameters_of
 from tuner_sipbridge.sdp.session import Direction, Line, MediaDescription, RtpMap, SessionDescription
 
 DEFAULT_PTIME_MS = 20
@@ -38,9 +39,11 @@ def audio_stream(
         raise LocalProtocolError(f"port {port} is not from 1 to 65535")
     lines: list[Line] = []
     for one in maps:
-        lines.append(("a", f"rtpmap:{one.payload_type} {one.encoding}/{one.clock_rate}"))
-        if one.encoding.lower() == "telephone-event":
-            lines.append(("a", f"fmtp:{one.payload_type} 0-15"))
+        channels = f"/{one.channels}" if one.channels > 1 else ""
+        lines.append(("a", f"rtpmap:{one.payload_type} {one.encoding}/{one.clock_rate}{channels}"))
+        parameters = parameters_of(one)
+        if parameters is not None:
+            lines.append(("a", f"fmtp:{one.payload_type} {parameters}"))
     lines += crypto
     lines.append(("a", f"ptime:{DEFAULT_PTIME_MS}"))
     if rtcp_mux:

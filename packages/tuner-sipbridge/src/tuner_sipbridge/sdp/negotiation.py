@@ -1,23 +1,19 @@
-"""Offer and answer for one audio stream of G.711 with telephone-events (RFC 3264, RFC 3551, RFC 4733)."""
+"""Offer and answer for one audio stream with telephone-events (RFC 3264, RFC 3551, RFC 4733, RFC 7587)."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tuner_sipbridge.errors import LocalProtocolError, NegotiationFailed
 from tuner_sipbridge.sdp import crypto
+from tuner_sipbridge.sdp.codecs import CODECS, DEFAULT_CLOCK_RATE, EVENTS, check_codecs, name_of, numbered
 from tuner_sipbridge.sdp.crypto import PLAIN, Srtp, SrtpKeys
 from tuner_sipbridge.sdp.describe import DEFAULT_PTIME_MS, audio_stream, refused, session_of
 from tuner_sipbridge.sdp.session import Direction, MediaDescription, RtpMap, SessionDescription
 
-PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
-"""Codecs spoken here, with their static payload types (RFC 3551 §6)."""
-
-CLOCK_RATE = 8000
-EVENTS = "telephone-event"
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
@@ -29,7 +25,7 @@ class Negotiated:
 
     Attributes:
         remote: host and port that our packets go to; the host is an IP address or, rarely, a name.
-        codec: `"PCMU"` or `"PCMA"`.
+        codec: a name of `CODECS`.
         payload_type: number of the codec in our packets.
         telephone_event: number of telephone-events in our packets, None when the far end takes none.
         send: whether the far end wants to hear us; False while it holds the call.
@@ -39,6 +35,8 @@ class Negotiated:
         rtcp: host and port that RTCP of ours would go to.
         rtcp_mux: whether RTP and RTCP share one port (RFC 5761).
         srtp: the keys, None for packets in the clear.
+        event_clock_rate: clock of the events in Hz, in which their durations are counted.
+        received: codecs that the far end may send, by their numbers in its packets, which are ours.
     """
 
     remote: tuple[str, int]
@@ -52,6 +50,8 @@ class Negotiated:
     rtcp: tuple[str, int] | None = None
     rtcp_mux: bool = False
     srtp: SrtpKeys | None = None
+    event_clock_rate: int = DEFAULT_CLOCK_RATE
+    received: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 def make_offer(
@@ -71,8 +71,8 @@ def make_offer(
         address: IP address that media is to come to.
         port: UDP port that media is to come to.
         session_id: unique to the session, below 2**63.
-        codecs: names out of `PAYLOAD_TYPES`, best first.
-        dtmf: payload type for telephone-events, None for no events.
+        codecs: names out of `CODECS`, best first.
+        dtmf: payload type for telephone-events at 8000 Hz, None for no events.
         version: version of the description, one higher in each new offer of a session that differs.
         direction: what we mean to do.
         srtp: what to offer of SRTP: keys under RTP/AVP when it is optional, RTP/SAVP when it is required.
@@ -85,26 +85,10 @@ def make_offer(
         raise LocalProtocolError(f"payload type {dtmf} for telephone-events is not from 96 to 127")
     if srtp.policy != "off" and not srtp.ours:
         raise LocalProtocolError("SRTP is to be offered, and there is no key for it")
-    maps = [RtpMap(PAYLOAD_TYPES[codec], codec, CLOCK_RATE) for codec in dict.fromkeys(codecs)]
-    if dtmf is not None:
-        maps.append(RtpMap(dtmf, EVENTS, CLOCK_RATE))
     profile = "RTP/SAVP" if srtp.policy == "required" else "RTP/AVP"
     keys = [] if srtp.policy == "off" else crypto.lines_of(srtp.ours)
-    stream = audio_stream(port, profile, maps, direction, crypto=keys)
+    stream = audio_stream(port, profile, numbered(codecs, dtmf), direction, crypto=keys)
     return session_of(address, session_id, version, (stream,))
-
-
-def check_codecs(codecs: Sequence[str]) -> None:
-    """Refuse a list of codecs that nobody could speak here.
-
-    Raises:
-        LocalProtocolError: it is empty, or names a codec that is not in `PAYLOAD_TYPES`.
-    """
-    unknown = [codec for codec in codecs if codec not in PAYLOAD_TYPES]
-    if unknown or not codecs:
-        raise LocalProtocolError(
-            f"no such codec: {', '.join(unknown) or 'none given'} (known: {', '.join(PAYLOAD_TYPES)})"
-        )
 
 
 def answer(
@@ -140,7 +124,7 @@ def answer(
         NegotiationFailed: no stream can be taken; the text says why for each. A 488 is the reply.
         LocalProtocolError: our own address or port is none.
     """
-    wanted = {(codec.upper(), CLOCK_RATE, 1) for codec in codecs}
+    wanted = {CODECS[codec].key for codec in codecs}
     refusals: list[str] = []
     for place in _in_order(offer, srtp):
         media = offer.media[place]
@@ -164,7 +148,9 @@ def answer(
         )
         times = tuple(value for letter, value in offer.lines if letter == "t") or ("0 0",)
         description = session_of(address, session_id, version, streams, times=times)
-        agreed = _settle(offer, media, codec, remote, ours=ours, events=(events, events), srtp=keys)
+        agreed = _settle(
+            offer, media, codec, remote, ours=ours, events=(events, events), received=(codec,), srtp=keys
+        )
         return description, agreed
     raise NegotiationFailed("; ".join(refusals) or "the offer has no media stream")
 
@@ -187,15 +173,17 @@ def accept_answer(offer: SessionDescription, answer: SessionDescription) -> Nego
     codec = _choose(media, {one.key for one in ours.codecs if one.encoding.lower() != EVENTS})
     keys = crypto.settle(ours, media)
     remote = _remote_of(answer, media)
-    offered = _telephone_event(ours, codec.clock_rate)
-    events = _telephone_event(media, codec.clock_rate) if offered else None
+    offered = {one.key: one for one in ours.codecs}
+    events = _telephone_event(media, codec.clock_rate)
+    taken = {one.key for one in media.codecs}
     return _settle(
         answer,
         media,
         codec,
         remote,
         ours=offer.direction_of(ours),
-        events=(events, offered if events else None),
+        events=(events, offered.get(events.key)) if events and events.key in offered else (None, None),
+        received=[one for one in ours.codecs if one.key in taken],
         srtp=keys,
     )
 
@@ -265,23 +253,26 @@ def _settle(
     *,
     ours: Direction,
     events: tuple[RtpMap | None, RtpMap | None],
+    received: Sequence[RtpMap],
     srtp: SrtpKeys | None,
 ) -> Negotiated:
     direction = theirs.direction_of(media)
-    sent, received = events
+    events_sent, events_received = events
     port, host = media.rtcp or (media.port + 1, None)
     return Negotiated(
         remote=remote,
-        codec=codec.encoding.upper(),
+        codec=name_of(codec) or codec.encoding,
         payload_type=codec.payload_type,
-        telephone_event=sent.payload_type if sent else None,
+        telephone_event=events_sent.payload_type if events_sent else None,
         send=sends(ours) and receives(direction) and not is_nowhere(remote[0]),
         receive=receives(ours) and sends(direction),
         ptime_ms=media.ptime_ms or DEFAULT_PTIME_MS,
-        events_received=received.payload_type if received else None,
+        events_received=events_received.payload_type if events_received else None,
         rtcp=remote if media.rtcp_mux else (host or remote[0], port),
         rtcp_mux=media.rtcp_mux,
         srtp=srtp,
+        event_clock_rate=events_sent.clock_rate if events_sent else DEFAULT_CLOCK_RATE,
+        received={one.payload_type: name for one in received if (name := name_of(one)) is not None},
     )
 
 
@@ -303,7 +294,7 @@ def _choose(media: MediaDescription, wanted: set[tuple[str, int, int]]) -> RtpMa
         if codec.key in wanted:
             return codec
     theirs = ", ".join(codec.encoding for codec in media.codecs) or "none that is known"
-    ours = ", ".join(sorted(name for name, _, _ in wanted))
+    ours = ", ".join(sorted(name for name, one in CODECS.items() if one.key in wanted))
     raise NegotiationFailed(f"no codec in common: the far end has {theirs}; here there is {ours}")
 
 
@@ -326,5 +317,9 @@ def _remote_of(description: SessionDescription, media: MediaDescription) -> tupl
 
 
 def _telephone_event(media: MediaDescription, clock_rate: int) -> RtpMap | None:
-    """The events at the codec's clock: a stream has them once for each clock rate (RFC 4733 §2.1, RFC 7587)."""
-    return next((one for one in media.codecs if one.key == (EVENTS.upper(), clock_rate, 1)), None)
+    """The events at the codec's clock: a stream has them once for each clock rate (RFC 4733 §2.1, RFC 7587).
+
+    Far ends that know events at 8000 Hz alone mean them for Opus too; better those than none.
+    """
+    events = {one.clock_rate: one for one in reversed(media.codecs) if one.encoding.lower() == EVENTS}
+    return events.get(clock_rate) or events.get(DEFAULT_CLOCK_RATE)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import RemoteProtocolError
+from tuner_sipbridge.sdp.codecs import EVENTS
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.grammar import split_host_port
 from tuner_sipbridge.sip.message import Message, Request, Response
@@ -144,10 +145,10 @@ def far_hosts(trace: Trace) -> Iterator[str]:
 
 
 def takes_keys(trace: Trace) -> bool:
-    """Whether the far end's answer has telephone-events, at the one clock rate that is spoken here."""
+    """Whether the far end's answer has telephone-events."""
     session = answered_session(trace)
     return session is not None and any(
-        codec.key == ("TELEPHONE-EVENT", 8000, 1)
+        codec.encoding.lower() == EVENTS
         for media in session.media
         if media.media == "audio" and media.port
         for codec in media.codecs

@@ -61,7 +61,7 @@ class Access:
         next_target_after_s: without any response for so long, the next target is tried.
         register: register before the call, at the URI's host or at this SIP URI.
         srtp: whether SRTP is offered, or demanded.
-        codecs: what is offered, best first.
+        codecs: what is offered, best first; by default what the provider takes, else G.711.
         late_offer: INVITE without SDP.
         headers: further headers of the INVITE.
     """
@@ -78,7 +78,7 @@ class Access:
     next_target_after_s: float = NEXT_TARGET_AFTER_S
     register: bool | str = False
     srtp: SrtpPolicy = "off"
-    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    codecs: tuple[str, ...] | None = None
     late_offer: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
