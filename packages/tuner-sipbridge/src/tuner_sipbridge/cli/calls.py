@@ -6,7 +6,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,19 @@ from tuner_sipbridge.batch import BatchResult, run_batch
 from tuner_sipbridge.caller.plan import BatchPlan, Target
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.livekit_options import (
+    AnswerDigits,
+    Attributes,
+    FromNumber,
+    MaxCall,
+    RoomName,
+    TrunkId,
+    Via,
+    WaitUntilAnswered,
+    Way,
+    check_options,
+    livekit_dialer,
+)
 from tuner_sipbridge.cli.location_options import (
     DEFAULT_NEXT_TARGET_AFTER_S,
     NameServer,
@@ -45,11 +58,21 @@ from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.ladder_text import ladder_text
 from tuner_sipbridge.report.progress import BatchDisplay
 from tuner_sipbridge.report.terminal import print_results, results_console
+from tuner_sipbridge.via_livekit.callee import callee_of, target_of
+from tuner_sipbridge.via_livekit.terms import TrunkTerms
+
+if TYPE_CHECKING:
+    from tuner_sipbridge.via_livekit.dialer import LiveKitDialer
 
 
 def dial(
+    context: typer.Context,
     uri: Annotated[
-        str, typer.Argument(metavar="SIP-URI", help="Whom to call, for example sip:agent@edge.example.")
+        str,
+        typer.Argument(
+            metavar="SIP-URI",
+            help="Whom to call, for example sip:agent@edge.example; with --via livekit also a number.",
+        ),
     ],
     scenario: Annotated[Path, typer.Option(help="Scenario file (YAML).")],
     username: Annotated[
@@ -66,6 +89,14 @@ def dial(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A further header of the INVITE; may be repeated."),
     ] = None,
+    via: Via = Way.sip,
+    trunk_id: TrunkId = "",
+    from_number: FromNumber = "",
+    room: RoomName = "",
+    answer_dtmf: AnswerDigits = "",
+    attribute: Attributes = None,
+    max_call: MaxCall = None,
+    wait_until_answered: WaitUntilAnswered = True,
     ring_timeout: Annotated[
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
@@ -99,30 +130,55 @@ def dial(
     tuner: TunerUrl = None,
     link_wait: LinkWait = 15.0,
 ) -> None:
-    """Call one SIP URI, play one scenario, measure, and say how it went.
+    """Call one SIP URI, or a number through LiveKit, play one scenario, measure, and say how it went.
 
     Exit code 0: played to its end (and linked, with --tuner). 1: not. 2: bad usage or file. 3: could not run.
     """
     with errors_as_exit_codes():
-        dialable(uri, routed=bool(trunk))
+        check_options(via, context)
+        terms = TrunkTerms(
+            trunk_id=trunk_id,
+            number=from_number,
+            username=username or "",
+            password=password or "",
+            room=room,
+            dtmf=answer_dtmf,
+            attributes=_pairs("--attribute", attribute or []),
+            wait_until_answered=wait_until_answered,
+            max_call_duration_s=max_call,
+        )
+        if via is Way.livekit:
+            uri = target_of(uri)
+            callee_of(uri, terms)
+        else:
+            dialable(uri, routed=bool(trunk))
         played = Scenario.load(scenario)
-        target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=_headers(header or []))
-        plan = BatchPlan.of([target], [(played, 1)], name=played.name)
-        dialer = Dialer(
-            username=username,
-            password=password,
-            transport=transport.value,
-            tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
-            public_address=public_address,
-            provider=None if provider is None else find_provider(provider),
-            register=registering(register, registrar),
-            name_server=dns,
-            trunks=trunks_of(trunk),
-            next_target_after=next_target_after,
+        target = Target(
+            agent="agent",
+            uri=uri,
+            ring_timeout_s=ring_timeout,
+            headers=_pairs("--header", header or []),
             srtp=srtp.value,
-            codecs=spoken(codec),
-            late_offer=late_offer,
-            transfers="follow" if follow_transfers else "decline",
+        )
+        plan = BatchPlan.of([target], [(played, 1)], name=played.name)
+        dialer = (
+            livekit_dialer(terms)
+            if via is Way.livekit
+            else Dialer(
+                username=username,
+                password=password,
+                transport=transport.value,
+                tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
+                public_address=public_address,
+                provider=None if provider is None else find_provider(provider),
+                register=registering(register, registrar),
+                name_server=dns,
+                trunks=trunks_of(trunk),
+                next_target_after=next_target_after,
+                codecs=spoken(codec),
+                late_offer=late_offer,
+                transfers="follow" if follow_transfers else "decline",
+            )
         )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
@@ -177,7 +233,7 @@ def run(
 
 async def _run(
     plan: BatchPlan,
-    dialer: Dialer,
+    dialer: Dialer | LiveKitDialer,
     at_once: int | None,
     tuner: str | None,
     link_wait: float,
@@ -201,6 +257,7 @@ async def _run(
             out=out / "calls" if out is not None else None,
             on_progress=display,
             sip_call_id=sip_call_id,
+            call_ids_of_others=not isinstance(dialer, Dialer),
         )
 
 
@@ -220,12 +277,12 @@ def _finish(batch: BatchResult, out: Path | None, pcap: Path | None, *, as_json:
         raise typer.Exit(FAILED)
 
 
-def _headers(given: list[str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
+def _pairs(option: str, given: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
     for item in given:
         name, equals, value = item.partition("=")
         if not equals or not name.strip():
-            typer.echo(f"error: --header {item!r} is not NAME=VALUE", err=True)
+            typer.echo(f"error: {option} {item!r} is not NAME=VALUE", err=True)
             raise typer.Exit(USAGE)
-        headers[name.strip()] = value.strip()
-    return headers
+        pairs[name.strip()] = value.strip()
+    return pairs

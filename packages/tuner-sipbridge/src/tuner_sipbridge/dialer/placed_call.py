@@ -63,6 +63,7 @@ class PlacedCall(CallSpeech):
         self.target, self.correlation_id = target, correlation_id
         self.sip_call_id = ""
         super().__init__(stream, Trace() if trace is None else trace)
+        self._stream = stream
         self._provider, self._follow = provider, follow
         self._moving = False
         self._new_leg: NewLeg | None = None
