@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -16,6 +17,7 @@ from tuner_sipbridge.dialer.play import play
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.errors import LocalProtocolError, MediaError
 from tuner_sipbridge.media.engine import MediaStatistics
+from tuner_sipbridge.media.recording import Recording
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.ids import new_correlation_id, new_sip_call_id
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
@@ -31,6 +33,14 @@ from tuner_sipbridge.via_livekit.trunk_call import TrunkCall
 
 RoomFactory: TypeAlias = Callable[[str, str, str], Room]
 """Makes a room out of its server's address, a token and the callee's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """How one call went, and what was recorded of it."""
+
+    outcome: Outcome
+    recording: Recording | None = None
 
 
 class LiveKitDialer:
@@ -119,9 +129,8 @@ class LiveKitDialer:
         speech = await self.render(scenario) if utterances is None else utterances
         call_id, correlation = sip_call_id or new_sip_call_id(), correlation_id or new_correlation_id()
         trace = Trace()
-        room = self._terms.room or f"tuner-{secrets.token_hex(6)}"
         order = CallOrder(
-            room=room,
+            room=self._terms.room or f"tuner-{secrets.token_hex(6)}",
             identity=f"tuner-callee-{secrets.token_hex(4)}",
             ring_timeout_s=ring_timeout,
             headers={"X-Correlation-Id": correlation, **(headers or {})},
@@ -129,12 +138,30 @@ class LiveKitDialer:
             username=username or "",
             password=password or "",
         )
+        played = await self._play(target, order, scenario, speech, trace, agent=agent)
+        identified = trace.first("call.identified")
+        return CallRun(
+            target=target,
+            scenario=scenario.name,
+            sip_call_id=call_id if identified is None else str(identified.fields["sip_call_id"]),
+            correlation_id=correlation,
+            outcome=played.outcome,
+            trace=trace,
+            recording=played.recording,
+            statistics=MediaStatistics(),
+        )
 
-        def undialled(outcome: Outcome) -> CallRun:
-            return CallRun.undialled(
-                target, call_id, correlation, scenario=scenario.name, outcome=outcome, trace=trace
-            )
-
+    async def _play(
+        self,
+        target: str,
+        order: CallOrder,
+        scenario: Scenario,
+        speech: Mapping[int, Utterance],
+        trace: Trace,
+        *,
+        agent: str,
+    ) -> _Played:
+        """Make one call; what it was is in `trace`."""
         try:
             call = self._place(target, order, trace)
             trace.note(
@@ -142,32 +169,24 @@ class LiveKitDialer:
                 at=clock.now(),
                 target=target,
                 sip_call_id="",
-                correlation_id=correlation,
+                correlation_id=order.headers["X-Correlation-Id"],
                 scenario=scenario.name,
                 agent=agent,
             )
             await call.start()
         except LocalProtocolError as error:
-            return undialled(Outcome(class_of_error(error), str(error)))
+            return _Played(Outcome(class_of_error(error), str(error)))
         except MediaError as error:
             trace.note("call.unreachable", at=clock.now(), why=str(error))
-            return undialled(_no_room(error))
+            return _Played(_no_room(error))
         completed = False
         try:
             if await call.answered():
                 completed = await play(call, scenario, speech)
         finally:
             await call.close()
-        return CallRun(
-            target=target,
-            scenario=scenario.name,
-            sip_call_id=call.sip_call_id or call_id,
-            correlation_id=correlation,
-            outcome=call.outcome(completed=completed),
-            trace=trace,
-            recording=call.media.recording if call.media is not None else None,
-            statistics=MediaStatistics(),
-        )
+        recording = call.media.recording if call.media is not None else None
+        return _Played(call.outcome(completed=completed), recording)
 
     def _place(self, target: str, order: CallOrder, trace: Trace) -> TrunkCall:
         callee = callee_of(target, self._terms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import numpy as np
 from livekit import rtc
@@ -42,7 +42,7 @@ class SpokenTrack:
         await self._source.aclose()
 
 
-async def heard(track: rtc.Track) -> AsyncIterator[Samples]:
+async def heard(track: rtc.Track) -> AsyncGenerator[Samples]:
     """A track's audio, 160 samples every 20 ms, until it ends."""
     stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=FRAME_MS)
     try:

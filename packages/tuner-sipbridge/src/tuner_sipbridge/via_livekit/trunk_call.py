@@ -26,8 +26,6 @@ from tuner_sipbridge.via_livekit.service import RINGING_MARGIN_S, LiveKitService
 
 logger = logging.getLogger("tuner_sipbridge.via_livekit")
 
-LAST_ATTRIBUTES_S = 0.5
-"""How long after the answer `sip.callIDFull` is waited for; livekit-sip sets it in an update of its own."""
 GOODBYE_S = 2.0
 """How long closing a call waits until LiveKit has ended it."""
 
@@ -61,11 +59,10 @@ class TrunkCall(CallSpeech):
         """The recording, once the call is closed."""
         self._closing: Refused | None = None
         self._ended: signalling.Ended | None = None
-        self._failed = ""
+        self._failed = self._gone = ""
         self._leaving = False
         self._ring_s = float(request.ringing_timeout.seconds)
         self._answered, self._over = asyncio.Event(), asyncio.Event()
-        self._identified = asyncio.Event()
         self._placing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -75,7 +72,11 @@ class TrunkCall(CallSpeech):
         Raises:
             MediaError: the room cannot be joined; nobody was called.
         """
-        await self._room.join()
+        try:
+            await self._room.join()
+        except MediaError:
+            await self._room.leave()
+            raise
         self.trace.note("room.joined", at=clock.now(), room=self._request.room_name)
         self._stream.start()
         self._spawn(self._watch_media())
@@ -90,14 +91,7 @@ class TrunkCall(CallSpeech):
         except TimeoutError:
             self._refuse(unanswered(self._ring_s))
             self._leave()
-        if self._over.is_set():
-            return False
-        try:
-            async with asyncio.timeout(LAST_ATTRIBUTES_S):
-                await self._identified.wait()
-        except TimeoutError:
-            logger.info("the callee's participant shows no sip.callIDFull yet")
-        return True
+        return not self._over.is_set()
 
     def hang_up(self) -> None:
         """Let LiveKit end the call; nothing when it is over."""
@@ -197,7 +191,6 @@ class TrunkCall(CallSpeech):
         if call_id and not self.sip_call_id:
             self.sip_call_id = call_id
             self.trace.note("call.identified", at=now, sip_call_id=call_id)
-            self._identified.set()
         if status:
             self.trace.note("room.status", at=now, status=status)
         if status == "ringing":
@@ -213,12 +206,16 @@ class TrunkCall(CallSpeech):
             self._end(ended_by(reason))
         elif not self._request.wait_until_answered:
             self._refuse(unanswered_by(reason))
-        # Else the request that waits for the answer says why, with the SIP status.
+        else:
+            # The request that waits for the answer says why, with the SIP status; or that it was answered before.
+            self._gone = reason
 
     def _pick_up(self) -> None:
         if not self._answered.is_set() and not self._over.is_set():
             self.trace.note("call.answered", at=clock.now(), status=200)
             self._answered.set()
+            if self._gone:
+                self._end(ended_by(self._gone))
 
     def _leave(self) -> None:
         self._leaving = True
