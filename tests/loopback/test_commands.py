@@ -132,3 +132,11 @@ async def test_port_in_use_is_exit_code_3():
         done = await bridge_beside("answer", "--agent=echo", f"--port={answerer.local[1]}")
     assert done.returncode == 3
     assert "cannot bind" in done.stderr
+
+
+def test_a_tel_uri_goes_out_by_the_trunk_that_is_given(scenario):
+    trunk = "--trunk=sip:127.0.0.1:9;transport=tcp"
+    done = bridge("dial", "tel:+15551234567", trunk, f"--scenario={scenario}")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "127.0.0.1" in done.stdout
