@@ -168,3 +168,11 @@ async def test_answer_with_an_agent_leaves_results_and_a_capture(scenario, tmp_p
     assert result["refused"] == result["summary"]["refused"] == {"malformed": 1}
     assert (tmp_path / "out" / result["calls"][0]["recording"]).exists()
     assert b"INVITE sip:agent" in (tmp_path / "calls.pcap").read_bytes()
+
+
+def test_a_tel_uri_goes_out_by_the_trunk_that_is_given(scenario):
+    trunk = "--trunk=sip:127.0.0.1:9;transport=tcp"
+    done = bridge("dial", "tel:+15551234567", trunk, f"--scenario={scenario}")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "127.0.0.1" in done.stdout

@@ -11,7 +11,7 @@ from typing import Literal
 
 from tuner_sipbridge.caller.plan import BatchPlan, PlannedCall
 from tuner_sipbridge.caller.utterance import Utterance
-from tuner_sipbridge.dialer.dialer import Dialer
+from tuner_sipbridge.dialer.dials import Dials
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.link import LinkDesk, LinkResult, unknown
 from tuner_sipbridge.net import clock
@@ -76,7 +76,7 @@ class BatchResult:
 
 async def run_batch(
     plan: BatchPlan,
-    dialer: Dialer,
+    dialer: Dials,
     *,
     environ: Mapping[str, str],
     at_once: int | None = None,
@@ -85,6 +85,7 @@ async def run_batch(
     out: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     sip_call_id: str | None = None,
+    call_ids_of_others: bool = False,
 ) -> BatchResult:
     """Play a plan. A call that fails is a result; only what concerns the whole batch raises.
 
@@ -98,6 +99,8 @@ async def run_batch(
         out: directory to write each call's trace, recording and record below.
         on_progress: told of every step, in the event loop.
         sip_call_id: Call-ID to use, for a plan of one call; of our making when not given.
+        call_ids_of_others: somebody else makes the INVITE and its Call-ID, so that a call can be registered with
+            `desk` only once it is over.
 
     Raises:
         FileError: a variable that the plan names is not set; nothing was dialled.
@@ -122,6 +125,7 @@ async def run_batch(
                 login=login,
                 utterances=speech[id(planned.scenario)],
                 sip_call_id=sip_call_id or new_sip_call_id(),
+                registered_late=call_ids_of_others,
             )
             on_progress(Progress("ended", planned, run))
             return run
@@ -144,25 +148,31 @@ async def run_batch(
 
 async def _play(
     planned: PlannedCall,
-    dialer: Dialer,
+    dialer: Dials,
     desk: LinkDesk | None,
     *,
     login: tuple[str, str] | None,
     utterances: Mapping[int, Utterance],
     sip_call_id: str,
+    registered_late: bool,
 ) -> CallRun:
     """Register, dial, play, settle."""
     target, scenario = planned.target, planned.scenario
-    correlation_id = new_correlation_id()
-    if desk is not None:
-        await desk.register(
-            sip_call_id,
-            correlation_id=correlation_id,
-            agent=target.agent,
-            scenario=scenario.name,
-            target=target.uri,
-            started_at=clock.now(),
-        )
+    correlation_id, started_at = new_correlation_id(), clock.now()
+
+    async def register(sip_call_id: str) -> None:
+        if desk is not None:
+            await desk.register(
+                sip_call_id,
+                correlation_id=correlation_id,
+                agent=target.agent,
+                scenario=scenario.name,
+                target=target.uri,
+                started_at=started_at,
+            )
+
+    if not registered_late:
+        await register(sip_call_id)
     username, password = login or (None, None)
     run = await dialer.run(
         target.uri,
@@ -177,9 +187,11 @@ async def _play(
         srtp=target.srtp,
         utterances=utterances,
     )
+    if registered_late:
+        await register(run.sip_call_id)
     if desk is not None:
         outcome = run.outcome
-        await desk.settle(sip_call_id, outcome=outcome.kind, detail=outcome.detail, ended_at=clock.now())
+        await desk.settle(run.sip_call_id, outcome=outcome.kind, detail=outcome.detail, ended_at=clock.now())
     return run
 
 

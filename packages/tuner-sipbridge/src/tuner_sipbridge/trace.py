@@ -24,7 +24,16 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.timed_out` | stage, why |
 | `call.unreachable` | why |
 | `call.ended` | by (`caller`, `agent`, `network`), reason (plain words), status of a response that ended it; as above |
+| `call.identified` | sip_call_id: of an INVITE that somebody else sent for us, once it is known |
+| `call.not_known` | what, why: what a call that somebody else makes for us cannot tell |
 | `sip.sent`, `sip.received` | summary (start line), message (whole, credentials removed), peer, transport |
+| `livekit.sent`, `livekit.received` | method, summary, message (JSON, credentials removed), peer, transport |
+| `livekit.placed` | livekit_call_id: LiveKit's own id of the call |
+| `room.joined` | room |
+| `room.callee` | attributes: of the callee's participant, those that came or changed |
+| `room.status` | status: its `sip.callStatus` |
+| `room.callee_left`, `room.lost` | reason: LiveKit's name of it; the callee, or the caller, is out of the room |
+| `room.audio` | (none; the callee's first sound or silence arrived) |
 | `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear) |
 | `media.srtp_mismatch` | packets (refused so far, and none taken) |
 | `media.first_packet` | source |

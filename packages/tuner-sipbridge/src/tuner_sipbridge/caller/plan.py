@@ -41,7 +41,10 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent: Annotated[str, Field(min_length=1, max_length=64, description="Name of the agent in the report.")]
-    uri: Annotated[str, Field(pattern=r"^sips?:.+", description="SIP URI to dial.")]
+    uri: Annotated[
+        str,
+        Field(pattern=r"^(sips?|tel):.+", description="SIP URI to dial; a tel URI where a trunk takes it."),
+    ]
     username: Annotated[str | None, Field(description="User name for digest authentication.")] = None
     username_env: Annotated[str | None, Field(description="Environment variable with the user name.")] = None
     password_env: Annotated[str | None, Field(description="Environment variable with the password.")] = None

@@ -6,7 +6,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,6 +22,19 @@ from tuner_sipbridge.cli.extension_options import (
     SessionInterval,
     SessionRefresher,
     extensions_of,
+)
+from tuner_sipbridge.cli.livekit_options import (
+    AnswerDigits,
+    Attributes,
+    FromNumber,
+    MaxCall,
+    RoomName,
+    TrunkId,
+    Via,
+    WaitUntilAnswered,
+    Way,
+    check_options,
+    livekit_dialer,
 )
 from tuner_sipbridge.cli.location_options import (
     DEFAULT_NEXT_TARGET_AFTER_S,
@@ -40,7 +53,7 @@ from tuner_sipbridge.cli.options import (
     ProviderName,
     TunerUrl,
     Username,
-    headers_of,
+    pairs_of,
 )
 from tuner_sipbridge.cli.register_options import Register, RegistrarUri, registering
 from tuner_sipbridge.cli.session import Codecs, LateOffer, Srtp, SrtpChoice, spoken
@@ -64,11 +77,21 @@ from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.ladder_text import ladder_text
 from tuner_sipbridge.report.progress import BatchDisplay
 from tuner_sipbridge.report.terminal import print_results, results_console
+from tuner_sipbridge.via_livekit.callee import callee_of, target_of
+from tuner_sipbridge.via_livekit.terms import TrunkTerms
+
+if TYPE_CHECKING:
+    from tuner_sipbridge.via_livekit.dialer import LiveKitDialer
 
 
 def dial(
+    context: typer.Context,
     uri: Annotated[
-        str, typer.Argument(metavar="SIP-URI", help="Whom to call, for example sip:agent@edge.example.")
+        str,
+        typer.Argument(
+            metavar="SIP-URI",
+            help="Whom to call, for example sip:agent@edge.example; with --via livekit also a number.",
+        ),
     ],
     scenario: Annotated[Path, typer.Option(help="Scenario file (YAML).")],
     username: Username = None,
@@ -77,6 +100,14 @@ def dial(
         str | None, typer.Option(help="Call-ID of the INVITE; of our making by default.")
     ] = None,
     header: FurtherHeaders = None,
+    via: Via = Way.sip,
+    trunk_id: TrunkId = "",
+    from_number: FromNumber = "",
+    room: RoomName = "",
+    answer_dtmf: AnswerDigits = "",
+    attribute: Attributes = None,
+    max_call: MaxCall = None,
+    wait_until_answered: WaitUntilAnswered = True,
     ring_timeout: Annotated[
         float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
     ] = 60.0,
@@ -107,38 +138,63 @@ def dial(
     tuner: TunerUrl = None,
     link_wait: LinkWait = 15.0,
 ) -> None:
-    """Call one SIP URI, play one scenario, measure, and say how it went.
+    """Call one SIP URI, or a number through LiveKit, play one scenario, measure, and say how it went.
 
     Exit code 0: played to its end (and linked, with --tuner). 1: not. 2: bad usage or file. 3: could not run.
     """
     with errors_as_exit_codes():
-        dialable(uri, routed=bool(trunk))
+        check_options(via, context)
         known = None if provider is None else find_provider(provider)
+        terms = TrunkTerms(
+            trunk_id=trunk_id,
+            number=from_number,
+            username=username or "",
+            password=password or "",
+            room=room,
+            dtmf=answer_dtmf,
+            attributes=pairs_of("--attribute", attribute),
+            wait_until_answered=wait_until_answered,
+            max_call_duration_s=max_call,
+        )
+        if via is Way.livekit:
+            uri = target_of(uri)
+            callee_of(uri, terms)
+        else:
+            dialable(uri, routed=bool(trunk))
         played = Scenario.load(scenario)
-        target = Target(agent="agent", uri=uri, ring_timeout_s=ring_timeout, headers=headers_of(header))
-        plan = BatchPlan.of([target], [(played, 1)], name=played.name)
-        dialer = Dialer(
-            username=username,
-            password=password,
-            transport=transport.value,
-            tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
-            public_address=public_address,
-            provider=known,
-            register=registering(register, registrar),
-            name_server=dns,
-            trunks=trunks_of(trunk),
-            next_target_after=next_target_after,
-            extensions=extensions_of(
-                extensions_for(None, known),
-                interval_s=session_interval,
-                refresher=refresher,
-                least_s=min_se,
-                reliable=reliable,
-            ),
+        target = Target(
+            agent="agent",
+            uri=uri,
+            ring_timeout_s=ring_timeout,
+            headers=pairs_of("--header", header),
             srtp=srtp.value,
-            codecs=spoken(codec),
-            late_offer=late_offer,
-            transfers="follow" if follow_transfers else "decline",
+        )
+        plan = BatchPlan.of([target], [(played, 1)], name=played.name)
+        dialer = (
+            livekit_dialer(terms)
+            if via is Way.livekit
+            else Dialer(
+                username=username,
+                password=password,
+                transport=transport.value,
+                tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
+                public_address=public_address,
+                provider=known,
+                register=registering(register, registrar),
+                name_server=dns,
+                trunks=trunks_of(trunk),
+                next_target_after=next_target_after,
+                extensions=extensions_of(
+                    extensions_for(None, known),
+                    interval_s=session_interval,
+                    refresher=refresher,
+                    least_s=min_se,
+                    reliable=reliable,
+                ),
+                codecs=spoken(codec),
+                late_offer=late_offer,
+                transfers="follow" if follow_transfers else "decline",
+            )
         )
         batch = asyncio.run(
             _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
@@ -207,7 +263,7 @@ def run(
 
 async def _run(
     plan: BatchPlan,
-    dialer: Dialer,
+    dialer: Dialer | LiveKitDialer,
     at_once: int | None,
     tuner: str | None,
     link_wait: float,
@@ -231,6 +287,7 @@ async def _run(
             out=out / "calls" if out is not None else None,
             on_progress=display,
             sip_call_id=sip_call_id,
+            call_ids_of_others=not isinstance(dialer, Dialer),
         )
 
 

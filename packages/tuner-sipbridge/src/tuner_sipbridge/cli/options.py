@@ -48,13 +48,13 @@ LinkWait = Annotated[
 ]
 
 
-def headers_of(given: list[str] | None) -> dict[str, str]:
-    """The headers that `--header` names; one that is none ends the command with `USAGE`."""
-    headers: dict[str, str] = {}
+def pairs_of(option: str, given: list[str] | None) -> dict[str, str]:
+    """What an option names as NAME=VALUE; something else ends the command with `USAGE`."""
+    pairs: dict[str, str] = {}
     for item in given or []:
         name, equals, value = item.partition("=")
         if not equals or not name.strip():
-            typer.echo(f"error: --header {item!r} is not NAME=VALUE", err=True)
+            typer.echo(f"error: {option} {item!r} is not NAME=VALUE", err=True)
             raise typer.Exit(USAGE)
-        headers[name.strip()] = value.strip()
-    return headers
+        pairs[name.strip()] = value.strip()
+    return pairs

@@ -23,7 +23,7 @@ from tuner_sipbridge.cli.options import (
     Pcap,
     ProviderName,
     Username,
-    headers_of,
+    pairs_of,
 )
 from tuner_sipbridge.cli.register_options import Register, RegistrarUri, registering
 from tuner_sipbridge.cli.session import Codecs, LateOffer, Srtp, SrtpChoice, spoken
@@ -98,7 +98,7 @@ def verify(
             srtp=srtp.value,
             codecs=spoken(codec),
             late_offer=late_offer,
-            headers=headers_of(header),
+            headers=pairs_of("--header", header),
         )
         result = asyncio.run(walk(uri, access)) if as_json else shown(uri, access)
         if pcap is not None:

@@ -14,44 +14,43 @@ from tuner_sipbridge.trace import Trace
 
 
 class CallSpeech:
-    """The stream of one call. `PlacedCall` starts it, and ends the call when it fails."""
+    """What is said and heard in one call. Who makes the call starts its stream, and ends it when that fails."""
 
-    def __init__(self, stream: media.MediaStream, trace: Trace) -> None:
+    def __init__(self, spoken: media.SpokenStream, trace: Trace) -> None:
         self.trace = trace
         self.inputs: asyncio.Queue[turns.CallerInput] = asyncio.Queue()
         """What the turn machine of a scenario wants to know, in order."""
         self.law: g711.Law = "PCMU"
-        self._stream = stream
+        self._spoken = spoken
         self._undecipherable = ""
         self._utterances: dict[str, tuple[turns.Say, Utterance]] = {}
         self._speech_started_at: dict[str, float] = {}
-
-    @property
-    def media_address(self) -> tuple[str, int]:
-        """Our RTP address and port."""
-        return self._stream.local
 
     def say(self, order: turns.Say, utterance: Utterance) -> None:
         """Queue a step's utterance; its start and end are noted when its packets leave."""
         mark = f"say:{order.step}"
         self._utterances[mark] = (order, utterance)
-        self._stream.play(g711.encode(utterance.pcm, self.law), mark=mark)
-        self._stream.finish(mark)
+        self._spoken.play(g711.encode(utterance.pcm, self.law), mark=mark)
+        self._spoken.finish(mark)
 
     def send_digits(self, order: turns.SendDigits) -> None:
         """Queue a step's digits."""
         self.trace.note("caller.digits", at=clock.now(), step=order.step, digits=order.digits)
-        self._stream.send_digits(order.digits, mark=f"digits:{order.step}")
+        self._spoken.send_digits(order.digits, mark=f"digits:{order.step}")
 
     def stop_speaking(self) -> None:
         """Drop what is queued."""
-        self._stream.clear()
+        self._spoken.clear()
+
+    def hang_up(self) -> None:
+        """End the call; nothing when it is over."""
+        raise NotImplementedError
 
     def _fail(self, error: MediaError) -> None:
         raise NotImplementedError
 
     async def _watch_media(self) -> None:
-        async for event in self._stream.events():
+        async for event in self._spoken.events():
             self._on_media(event)
 
     def _on_media(self, event: media.MediaEvent) -> None:

@@ -26,6 +26,7 @@ class DialledLeg(CallSpeech):
 
     def __init__(self, stream: media.MediaStream, trace: Trace) -> None:
         super().__init__(stream, trace)
+        self._stream = stream
         self.target = self.correlation_id = self.sip_call_id = ""
         self._leg: Leg[signalling.CallEvent] | None = None
         self._attempts: Attempts | None = None
@@ -38,6 +39,11 @@ class DialledLeg(CallSpeech):
     def stream(self) -> media.MediaStream:
         """The media of the call."""
         return self._stream
+
+    @property
+    def media_address(self) -> tuple[str, int]:
+        """Our RTP address and port."""
+        return self._stream.local
 
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
         """Something happened to the leg."""
@@ -103,7 +109,7 @@ class DialledLeg(CallSpeech):
             await failover.footing.stream.close()
             return
         self._between_ways = False
-        self._stream = failover.footing.stream
+        self._stream = self._spoken = failover.footing.stream
         self._spawn(self._watch_media())
         attempts.resume()
         await former.close()

@@ -18,11 +18,11 @@ from tuner_sipbridge.caller.events import (
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.turns import Caller
 from tuner_sipbridge.caller.utterance import Utterance
-from tuner_sipbridge.dialer.placed_call import PlacedCall
+from tuner_sipbridge.dialer.call_speech import CallSpeech
 from tuner_sipbridge.net import clock
 
 
-async def play(call: PlacedCall, scenario: Scenario, utterances: Mapping[int, Utterance]) -> bool:
+async def play(call: CallSpeech, scenario: Scenario, utterances: Mapping[int, Utterance]) -> bool:
     """Play the scenario until it is over or the call is; gives True when every step was played.
 
     Args:
@@ -49,7 +49,7 @@ async def play(call: PlacedCall, scenario: Scenario, utterances: Mapping[int, Ut
             caller.receive(heard, now=clock.now())
 
 
-def _carry_out(order: Order, call: PlacedCall, utterances: Mapping[int, Utterance]) -> None:
+def _carry_out(order: Order, call: CallSpeech, utterances: Mapping[int, Utterance]) -> None:
     match order:
         case Say():
             call.say(order, utterances[order.step])
@@ -61,7 +61,7 @@ def _carry_out(order: Order, call: PlacedCall, utterances: Mapping[int, Utteranc
             call.hang_up()
 
 
-def _note(event: CallerEvent, call: PlacedCall) -> None:
+def _note(event: CallerEvent, call: CallSpeech) -> None:
     if isinstance(event, GaveUp):
         waited_s = round(event.waited_s, 3)
         own = {"own_fault": True} if event.own_fault else {}

@@ -217,17 +217,8 @@ class MediaResult:
     statistics: MediaStatistics
 
 
-class MediaStream(Protocol):
-    """One call's media. Opened by an engine, used by one call, closed once."""
-
-    @property
-    def local(self) -> tuple[str, int]:
-        """Address and port to put into the SDP."""
-        ...
-
-    async def start(self, parameters: MediaParameters) -> None:
-        """Send and receive from now on; a second call changes the parameters in place (re-INVITE)."""
-        ...
+class SpokenStream(Protocol):
+    """What a caller speaks over: it queues audio and digits, and is told what left and what the far end does."""
 
     def play(self, payload: bytes, *, mark: str = "") -> None:
         """Queue G.711 octets (of the parameters' law) behind what is queued already.
@@ -258,15 +249,28 @@ class MediaStream(Protocol):
         """What happens on the stream, in order; ends when the stream is closed. One reader only."""
         ...
 
+    async def close(self) -> MediaResult:
+        """Stop, free the port, and give back recording and statistics. A second call gives the same result."""
+        ...
+
+
+class MediaStream(SpokenStream, Protocol):
+    """One call's RTP. Opened by an engine, used by one call, closed once."""
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Address and port to put into the SDP."""
+        ...
+
+    async def start(self, parameters: MediaParameters) -> None:
+        """Send and receive from now on; a second call changes the parameters in place (re-INVITE)."""
+        ...
+
     def frames(self) -> AsyncIterator[bytes]:
         """The far end's audio out of the jitter buffer, 160 octets every 20 ms, silence for what was lost.
 
         Only for a stream opened with `live=True`; ends when the stream is closed. One reader only.
         """
-        ...
-
-    async def close(self) -> MediaResult:
-        """Stop, free the port, and give back recording and statistics. A second call gives the same result."""
         ...
 
 

@@ -76,6 +76,10 @@ def call_result(
         trace=path("trace.jsonl"),
         record=path("record.json"),
         measures=run.measures.to_json(),
+        not_known={
+            str(event.fields.get("what", "")): str(event.fields.get("why", ""))
+            for event in run.trace.of("call.not_known")
+        },
     )
 
 

@@ -40,7 +40,8 @@ def rungs_of(trace: Trace) -> list[Rung]:
     start, seen = events[0].at, set[str]()
     rungs: list[Rung] = []
     for event in events:
-        rung = _rung(event, event.at - start, seen)
+        after_s = event.at - start
+        rung = _rung(event, after_s, seen) or _made_by_others(event, after_s)
         if rung is not None:
             rungs.append(rung)
     media = _media(trace, start)
@@ -78,6 +79,38 @@ def _rung(event: TraceEvent, after_s: float, seen: set[str]) -> Rung | None:
             return Rung("note", after_s, "the caller gave up", str(fields.get("why", "")), tone="failure")
         case _:
             return None
+
+
+def _made_by_others(event: TraceEvent, after_s: float) -> Rung | None:
+    """A row of a call that LiveKit makes for us: requests to its API, and what the room shows."""
+    fields = event.fields
+    match event.kind:
+        case "livekit.sent" | "livekit.received":
+            return _exchange(event, after_s)
+        case "room.joined":
+            return Rung("note", after_s, "room joined", str(fields.get("room", "")))
+        case "room.status":
+            return Rung("note", after_s, "sip.callStatus", str(fields.get("status", "")))
+        case "room.audio":
+            return Rung("rtp", after_s, "room audio", "the agent's track", "media")
+        case "room.callee_left":
+            return Rung("note", after_s, "the agent left the room", str(fields.get("reason", "")))
+        case "room.lost":
+            return Rung("note", after_s, "room lost", str(fields.get("reason", "")), tone="failure")
+        case "call.not_known":
+            return Rung("note", after_s, f"not known: {fields.get('what', '')}", str(fields.get("why", "")))
+        case _:
+            return None
+
+
+def _exchange(event: TraceEvent, after_s: float) -> Rung:
+    """A request to LiveKit's API (Twirp over HTTP), or the answer to it."""
+    summary, method = str(event.fields.get("summary", "")), str(event.fields.get("method", ""))
+    text = str(event.fields.get("message", ""))
+    if event.kind == "livekit.sent":
+        return Rung("out", after_s, summary, "LiveKit's API", "request", _peer(event), text)
+    tone = "success" if summary.startswith("2") else "failure"
+    return Rung("in", after_s, summary, method, tone, _peer(event), text)
 
 
 def _flow_of(event: TraceEvent) -> str:

@@ -19,9 +19,9 @@ def ladder_text(trace: Trace) -> str:
     if not rungs:
         return "nothing happened in this call\n"
     peer = next((rung.peer for rung in rungs if rung.way in {"in", "out"}), "")
-    call_id = next(
-        (str(event.fields.get("sip_call_id", "")) for event in trace.of("call.dialled", "call.received")), ""
-    )
+    named = trace.of("call.dialled", "call.received", "call.identified")
+    call_ids = (str(event.fields.get("sip_call_id", "")) for event in named)
+    call_id = next((one for one in call_ids if one), "")
     head = [f"Call-ID {call_id}"] if call_id else []
     head.append(f"{'':{_TIME}}{'caller':<{_WIDTH - len(peer) + 2}}{peer}")
     return "".join(line.rstrip() + "\n" for line in [*head, *(_line(rung, peer) for rung in rungs)])

@@ -38,6 +38,7 @@ class CallResult(BaseModel):
         trace: JSON Lines.
         record: the call as posted, JSON.
         measures: as `Measures.to_json` gives them.
+        not_known: what cannot be told of a call that somebody else made for us, each with the reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -59,6 +60,7 @@ class CallResult(BaseModel):
     trace: str | None = None
     record: str | None = None
     measures: dict[str, Any] = Field(default_factory=dict[str, Any])
+    not_known: dict[str, str] = Field(default_factory=dict[str, str])
 
     @property
     def passed(self) -> bool:

@@ -1,0 +1,147 @@
+"""Options of `dial --via livekit`, and which others go with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner_sipbridge.errors import LocalProtocolError, SipBridgeError
+from tuner_sipbridge.via_livekit.account import LiveKitAccount
+from tuner_sipbridge.via_livekit.terms import TrunkTerms
+
+if TYPE_CHECKING:
+    from tuner_sipbridge.via_livekit.dialer import LiveKitDialer
+
+
+class Way(StrEnum):
+    """Who makes the call."""
+
+    sip = "sip"
+    livekit = "livekit"
+
+
+Via = Annotated[
+    Way,
+    typer.Option(
+        "--via",
+        help="sip: this machine calls. livekit: a LiveKit project does (LIVEKIT_URL, LIVEKIT_API_KEY,"
+        " LIVEKIT_API_SECRET), and the caller speaks in a room of it.",
+    ),
+]
+TrunkId = Annotated[
+    str, typer.Option("--trunk-id", metavar="ST_…", help="With --via livekit: the outbound trunk to use.")
+]
+FromNumber = Annotated[
+    str, typer.Option("--from", metavar="NUMBER", help="With --via livekit: the caller's number.")
+]
+RoomName = Annotated[
+    str, typer.Option("--room", metavar="NAME", help="With --via livekit: room to speak in; else a new one.")
+]
+AnswerDigits = Annotated[
+    str,
+    typer.Option(
+        "--dtmf", metavar="DIGITS", help="With --via livekit: sent after the answer; w waits 0.5 s."
+    ),
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute", metavar="NAME=VALUE", help="With --via livekit: of the callee's participant."
+    ),
+]
+MaxCall = Annotated[
+    float | None,
+    typer.Option(
+        "--max-call", min=1.0, help="With --via livekit: seconds after which LiveKit ends the call."
+    ),
+]
+WaitUntilAnswered = Annotated[
+    bool,
+    typer.Option(
+        "--wait-until-answered/--no-wait-until-answered",
+        help="With --via livekit: keep the request open until the answer, so that a refusal has its SIP status.",
+    ),
+]
+
+_LIVEKIT_ONLY = (
+    "trunk_id",
+    "from_number",
+    "room",
+    "answer_dtmf",
+    "attribute",
+    "max_call",
+    "wait_until_answered",
+)
+_SIP_ONLY = (
+    "call_id",
+    "register",
+    "registrar",
+    "provider",
+    "transport",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "tls_pin",
+    "insecure",
+    "public_address",
+    "dns",
+    "trunk",
+    "next_target_after",
+    "codec",
+    "late_offer",
+    "session_interval",
+    "refresher",
+    "min_se",
+    "reliable",
+    "follow_transfers",
+    "pcap",
+)
+"""LiveKit makes the INVITE and everything below it."""
+
+
+def check_options(via: Way, context: typer.Context) -> None:
+    """Refuse what was given on the command line and does not go with the way of the call.
+
+    Raises:
+        LocalProtocolError: names the option.
+    """
+    if via is Way.livekit:
+        for option in _given(context, _SIP_ONLY):
+            raise LocalProtocolError(f"{option} does not go with --via livekit: LiveKit makes the SIP call")
+    else:
+        for option in _given(context, _LIVEKIT_ONLY):
+            raise LocalProtocolError(f"{option} is for --via livekit")
+
+
+def livekit_dialer(terms: TrunkTerms) -> LiveKitDialer:
+    """The dialer that calls through the LiveKit project of the environment.
+
+    Raises:
+        LocalProtocolError: a variable is not set.
+        SipBridgeError: the extra is not installed.
+    """
+    try:
+        from tuner_sipbridge.via_livekit.dialer import LiveKitDialer
+    except ImportError as error:
+        raise SipBridgeError(
+            f"--via livekit needs {error.name}: pip install 'tuner-sipbridge[livekit]'"
+        ) from error
+    account = LiveKitAccount.from_environ(os.environ)
+    # Its library tells each failed attempt to join on its own; the result says it once, in words.
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    return LiveKitDialer(account, terms)
+
+
+def _given(context: typer.Context, names: Iterable[str]) -> list[str]:
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [
+        options[name]
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    ]
