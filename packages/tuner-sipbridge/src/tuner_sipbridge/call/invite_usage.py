@@ -74,7 +74,8 @@ class InviteUsage:
             ids=ground.ids,
             authentication=ground.authentication,
         )
-        headers = [ground.reach.contact, ALLOW, ("Supported", ", ".join(ground.terms.supported))]
+        contact = ground.reach.contact
+        headers = [contact, ALLOW, ("Supported", ", ".join(ground.terms.supported))]
         self.own = OwnChanges(
             dialog,
             self.requests,
@@ -85,7 +86,7 @@ class InviteUsage:
             owns_call_id=self._us == "caller",
         )
         self.peers = PeerChanges(dialog, ground.layer, session=session, headers=headers, timers=ground.timers)
-        self.transfers = Transfers(self.requests, contact=ground.reach.contact, allowed=ground.terms.refer)
+        self.transfers = Transfers(self.requests, contact=contact, allowed=ground.terms.refer)
         self._confirmed = self._over = self._bye_wanted = self._told_end = False
         self._farewell: Reason | None = None
         self._give_up_changes_at: float | None = None

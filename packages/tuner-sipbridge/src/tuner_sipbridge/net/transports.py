@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
@@ -29,6 +30,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Address]]
 UDP_AND_TCP: Collection[Transport] = ("udp", "tcp")
 """What an element listens on, at one port: requests too long for UDP come over TCP (RFC 3261 §18.1.1)."""
 _MOST_TRIES = 16
+_HOSTS_KNOWN = 256
 _STUN_WAITS_S = (0.5, 1.0, 2.0)
 
 
@@ -200,6 +202,7 @@ class Transports:
                 answer.set_result(mapped)
 
 
+@lru_cache(_HOSTS_KNOWN)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))

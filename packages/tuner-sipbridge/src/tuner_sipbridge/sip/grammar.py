@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 
@@ -26,7 +27,19 @@ _PARAM_VALUE = re.compile(r'[^\x00-\x20\x7f,;<>"]+')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?")
 _WORD = re.compile(r"[^ \t]+")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.\-]+))(?:[ \t]*:[ \t]*([0-9]+))?")
+_MOST_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 256
+"""Characters of the longest text whose reading is kept: what a far end can make us keep stays small."""
+
+_Value = TypeVar("_Value")
+
 _STOPS = {separator: re.compile(rf'["<{separator}]') for separator in ",;"}
+
+
+def remembering(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """`parse`, which must give immutable values, with its last results kept: a call repeats its headers."""
+    remembered = lru_cache(_MOST_REMEMBERED)(parse)
+    return lambda text: remembered(text) if len(text) <= _LONGEST_REMEMBERED else parse(text)
 
 
 def is_token(text: str) -> bool:
@@ -107,6 +120,11 @@ def split_outside(text: str, separator: str) -> list[str]:
             position = end_of_enclosed(text, stop.start())
     parts.append(text[start:].strip(WHITESPACE))
     return parts
+
+
+def split_list(text: str) -> list[str]:
+    """The elements of a comma-separated header (RFC 3261 §7.3.1); raises as `split_outside`."""
+    return split_outside(text, ",")
 
 
 def end_of_enclosed(text: str, start: int) -> int:

@@ -19,6 +19,7 @@ from tuner_sipbridge.sip.grammar import (
     param_of,
     parse_params,
     quote,
+    remembering,
     split_host_port,
     split_outside,
     split_word,
@@ -26,6 +27,8 @@ from tuner_sipbridge.sip.grammar import (
     write_params,
 )
 from tuner_sipbridge.sip.uri import Uri
+
+_read_uri = remembering(Uri.parse)
 
 BRANCH_COOKIE = "z9hG4bK"
 """What every branch of an RFC 3261 element begins with (§8.1.1.7)."""
@@ -90,6 +93,11 @@ class Headers:
             RemoteProtocolError: a quote or a `<` is never closed.
         """
         return [element for value in self.get_all(name) if value for element in split_outside(value, ",")]
+
+    def repeated(self) -> set[str]:
+        """Names in lower case of the fields that stand more than once."""
+        names = [name for name, _, _ in self._fields]
+        return {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
 
     def add(self, name: str, value: str) -> None:
         """Append a field.
@@ -194,7 +202,7 @@ class NameAddr:
             raise RemoteProtocolError("address: something stands between the display name and the bracket")
         if not start and '"' in display:
             raise RemoteProtocolError("address: a quote in the midst of the display name")
-        uri = Uri.parse(text[opening + 1 : end - 1].strip(WHITESPACE))
+        uri = _read_uri(text[opening + 1 : end - 1].strip(WHITESPACE))
         return cls(uri, unquote(display), parse_params(text[end:]))
 
     @classmethod
@@ -202,7 +210,7 @@ class NameAddr:
         bare, semicolon, params = text.partition(";")
         if start or "?" in bare or "," in bare:
             raise RemoteProtocolError('address: a display name, "?" or "," needs "<" and ">" around the URI')
-        return cls(Uri.parse(bare.rstrip(WHITESPACE)), params=parse_params(semicolon + params))
+        return cls(_read_uri(bare.rstrip(WHITESPACE)), params=parse_params(semicolon + params))
 
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""

@@ -96,8 +96,9 @@ def _parse_headers(lines: list[str], limits: Limits) -> Headers:
             headers.add(name.rstrip(WHITESPACE), value)
         except LocalProtocolError as error:
             raise RemoteProtocolError(f"header field {number}: {error}") from None
-    for name in _ONCE:
-        if len(headers.get_all(name)) > 1:
+    repeated = headers.repeated()
+    for name in _ONCE if repeated else ():
+        if name.lower() in repeated:
             raise RemoteProtocolError(f"{name} stands more than once")
     return headers
 

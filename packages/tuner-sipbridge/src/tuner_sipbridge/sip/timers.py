@@ -26,7 +26,8 @@ class Timers:
 
     def over(self, transport: str) -> Timers:
         """The same base values for `udp`, where messages get lost, or for `tcp` and `tls` (RFC 3261 §17)."""
-        return replace(self, reliable=transport != "udp")
+        reliable = transport != "udp"
+        return self if self.reliable is reliable else replace(self, reliable=reliable)
 
     @property
     def patience(self) -> float:

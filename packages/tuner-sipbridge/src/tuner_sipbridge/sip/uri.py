@@ -147,7 +147,8 @@ class Uri:
     def without_params(self, *names: str) -> Uri:
         """The same URI without the parameters of these names (any case)."""
         dropped = {name.lower() for name in names}
-        return replace(self, params=tuple(pair for pair in self.params if pair[0].lower() not in dropped))
+        kept = tuple(pair for pair in self.params if pair[0].lower() not in dropped)
+        return self if len(kept) == len(self.params) else replace(self, params=kept)
 
     def request_headers(self) -> list[tuple[str, str]]:
         """The headers after `?` as fields of a request that is made from the URI (RFC 3261 §19.1.5).
@@ -169,7 +170,10 @@ class Uri:
 
     def as_request_uri(self) -> Uri:
         """The URI as a Request-URI may be: no headers, no `method` parameter (RFC 3261 §19.1.1, table 1)."""
-        return replace(self.without_params("method"), headers=()) if self.is_sip else self
+        if not self.is_sip:
+            return self
+        bare = self.without_params("method")
+        return replace(bare, headers=()) if bare.headers else bare
 
 
 def escape_user(text: str) -> str:
