@@ -22,7 +22,7 @@ from tuner_sipbridge.sdp.session import Direction
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.reason import Reason
-from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.timers import Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
 EXPIRED = Reason("SIP", 408, "session expired")
@@ -222,7 +222,7 @@ class InviteUsage:
         ]
         if not self._over and self.peers.acknowledged:
             deadlines.append(self.own.next_deadline())
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def _answer_to(self, request: Request, now: float) -> replies.Reply:
         if request.method == "INFO":

@@ -98,25 +98,17 @@ class Leg(Generic[_Event]):
             self._driver.send(message, destination)
         for event in self.machine.events():
             self.observer.on_event(event, now=now)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.machine.next_deadline()
         if self.machine.finished:
             self._driver.forget(self)
-        else:
-            self._wake_at(self.machine.next_deadline(), now)
-
-    def _wake_at(self, deadline: float | None, now: float) -> None:
-        """See to it that the machine's timers run at `deadline`; being woken before that is harmless."""
-        if deadline is None:
-            return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(0.0, deadline - now)
-        if self._timer is not None:
-            if self._timer.when() <= at:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(at, self.act, self._on_timer)
+        elif deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, deadline - now), self.act, self._on_timer)
 
     def _on_timer(self, now: float) -> None:
-        self._timer = None
         self.machine.handle_timer(now=now)
 
 

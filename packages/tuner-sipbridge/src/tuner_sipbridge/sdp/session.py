@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
@@ -30,6 +31,8 @@ _WORD = re.compile(r"[^\s\x00]+", re.ASCII)
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([^\s/]+)/([0-9]{1,9})(?:/([0-9]{1,3}))? *", re.ASCII)
 _RTCP = re.compile(r"([0-9]{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII | re.IGNORECASE)
 _BANDWIDTH = re.compile(r"([^\s:]+): *([0-9]{1,18}) *", re.ASCII)
+_FORMATS_KNOWN = 64
+"""Lists of codecs whose reading is kept: one call reads them several times, and far ends have few of them."""
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -122,14 +125,7 @@ class MediaDescription:
 
         Formats that are no payload type, or of which nothing is said, are left out.
         """
-        mapped = dict(_STATIC)
-        for value in self.attributes("rtpmap"):
-            match = _RTPMAP.fullmatch(value)
-            if match:
-                number, encoding, rate, channels = match.groups()
-                mapped[int(number)] = RtpMap(int(number), encoding, int(rate), int(channels or 1))
-        numbers = [int(text) for text in self.formats if text.isascii() and text.isdigit() and len(text) < 4]
-        return [mapped[number] for number in numbers if number < 128 and number in mapped]
+        return list(_codecs_of(self.formats, tuple(self.attributes("rtpmap"))))
 
     @property
     def ptime_ms(self) -> int | None:
@@ -277,6 +273,18 @@ def _parse_media(number: int, text: str, lines: list[Line]) -> MediaDescription:
         tuple(lines),
         port_count=int(count) if count else None,
     )
+
+
+@lru_cache(_FORMATS_KNOWN)
+def _codecs_of(formats: tuple[str, ...], maps: tuple[str, ...]) -> tuple[RtpMap, ...]:
+    mapped = dict(_STATIC)
+    for value in maps:
+        match = _RTPMAP.fullmatch(value)
+        if match:
+            number, encoding, rate, channels = match.groups()
+            mapped[int(number)] = RtpMap(int(number), encoding, int(rate), int(channels or 1))
+    numbers = [int(text) for text in formats if text.isascii() and text.isdigit() and len(text) < 4]
+    return tuple(mapped[number] for number in numbers if number < 128 and number in mapped)
 
 
 def _check_lines(lines: tuple[Line, ...]) -> None:

@@ -168,6 +168,16 @@ def parse_params(text: str) -> Params:
     Raises:
         RemoteProtocolError: something else stands there, or a parameter is empty or not well formed.
     """
+    params = split_params(text)
+    try:
+        check_params(params)
+    except LocalProtocolError as error:
+        raise RemoteProtocolError(str(error)) from None
+    return params
+
+
+def split_params(text: str) -> Params:
+    """As `parse_params`, for values whose making checks the parameters: names and values may be malformed."""
     text = text.strip(WHITESPACE)
     if not text:
         return ()
@@ -177,10 +187,6 @@ def parse_params(text: str) -> Params:
     for part in split_outside(text[1:], ";"):
         name, equals, value = part.partition("=")
         params.append((name.rstrip(WHITESPACE), value.lstrip(WHITESPACE) if equals else None))
-    try:
-        check_params(params)
-    except LocalProtocolError as error:
-        raise RemoteProtocolError(str(error)) from None
     return tuple(params)
 
 
@@ -191,7 +197,7 @@ def check_params(params: Iterable[tuple[str, str | None]]) -> None:
         LocalProtocolError: a name is not a token, or a value needs quotes that it does not have.
     """
     for name, value in params:
-        if not is_token(name):
+        if not _TOKEN.fullmatch(name):
             raise LocalProtocolError(f'parameter name "{name}" is not a token' if name else "empty parameter")
         if value is not None and not (_PARAM_VALUE.fullmatch(value) or is_quoted_string(value)):
             raise LocalProtocolError(f'value of parameter "{name}" is empty or needs quotes')

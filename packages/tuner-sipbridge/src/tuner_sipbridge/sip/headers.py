@@ -17,11 +17,11 @@ from tuner_sipbridge.sip.grammar import (
     is_host,
     is_token,
     param_of,
-    parse_params,
     quote,
     remembering,
     split_host_port,
     split_outside,
+    split_params,
     split_word,
     unquote,
     write_params,
@@ -73,7 +73,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Value of the first field called `name`, or None."""
-        key = _key_of(name)
+        key = _KEYS.get(name) or name.lower()
         for present, _, value in self._fields:
             if present == key:
                 return value
@@ -81,7 +81,7 @@ class Headers:
 
     def get_all(self, name: str) -> list[str]:
         """Values of all fields called `name`, one an occurrence: comma-separated lists are left whole."""
-        key = _key_of(name)
+        key = _KEYS.get(name) or name.lower()
         return [value for present, _, value in self._fields if present == key]
 
     def elements(self, name: str) -> list[str]:
@@ -131,7 +131,7 @@ class Headers:
 
     def remove(self, name: str) -> None:
         """Drop all fields called `name`; none is fine."""
-        key = _key_of(name)
+        key = _KEYS.get(name) or name.lower()
         self._fields = [other for other in self._fields if other[0] != key]
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -203,14 +203,21 @@ class NameAddr:
         if not start and '"' in display:
             raise RemoteProtocolError("address: a quote in the midst of the display name")
         uri = _read_uri(text[opening + 1 : end - 1].strip(WHITESPACE))
-        return cls(uri, unquote(display), parse_params(text[end:]))
+        return cls._read(uri, unquote(display), text[end:])
 
     @classmethod
     def _parse_bare(cls, text: str, start: int) -> NameAddr:
         bare, semicolon, params = text.partition(";")
         if start or "?" in bare or "," in bare:
             raise RemoteProtocolError('address: a display name, "?" or "," needs "<" and ">" around the URI')
-        return cls(_read_uri(bare.rstrip(WHITESPACE)), params=parse_params(semicolon + params))
+        return cls._read(_read_uri(bare.rstrip(WHITESPACE)), "", semicolon + params)
+
+    @classmethod
+    def _read(cls, uri: Uri, display: str, params: str) -> NameAddr:
+        try:
+            return cls(uri, display, split_params(params))
+        except LocalProtocolError as error:
+            raise RemoteProtocolError(str(error)) from None
 
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""
@@ -266,7 +273,10 @@ class Via:
         host_port = split_host_port(sent_by.strip(WHITESPACE))
         if not is_token(transport) or host_port is None:
             raise RemoteProtocolError("Via: no transport, or no host with an optional port from 1 to 65535")
-        return cls(transport.upper(), *host_port, params=parse_params(semicolon + params))
+        try:
+            return cls(transport.upper(), *host_port, params=split_params(semicolon + params))
+        except LocalProtocolError as error:
+            raise RemoteProtocolError(str(error)) from None
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -345,10 +355,6 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
-
-
-def _key_of(name: str) -> str:
-    return _KEYS.get(name) or name.lower()
 
 
 def _checked(name: str, value: str) -> tuple[str, str, str]:

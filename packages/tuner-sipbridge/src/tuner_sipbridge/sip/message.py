@@ -142,10 +142,10 @@ class _Fields:
     @property
     def via(self) -> Via:
         """The topmost Via: the last hop of a request, ourselves in a response."""
-        vias = self.vias
-        if not vias:
+        text = next(filter(None, self.headers.get_all("Via")), None)
+        if text is None:
             raise RemoteProtocolError("Via is missing")
-        return vias[0]
+        return _named("Via", _read_via, _named("Via", split_list, text)[0])
 
     @property
     def vias(self) -> list[Via]:
@@ -212,8 +212,10 @@ class _Fields:
         return _named(name, parse, text)
 
     def _list(self, name: str, parse: Callable[[str], _Value]) -> list[_Value]:
-        texts = [text for text in self.headers.get_all(name) if text]
-        elements = [element for text in texts for element in _named(name, split_list, text)]
+        texts = self.headers.get_all(name)
+        if not texts:
+            return []
+        elements = [element for text in texts if text for element in _named(name, split_list, text)]
         return [_named(name, parse, element) for element in elements]
 
 

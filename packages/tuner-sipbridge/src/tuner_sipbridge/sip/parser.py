@@ -72,7 +72,7 @@ def parse_datagram(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Message:
         raise no_end_of_head(len(data), limits)
     # Folding is undone on the text: a continuation counts as one space (§7.3.1).
     head = _FOLD.sub(" ", data[: end.start()].decode("utf-8", "surrogateescape"))
-    start_line, *lines = (line.removesuffix("\r") for line in head.split("\n"))
+    start_line, *lines = [line.removesuffix("\r") for line in head.split("\n")]
     message = _parse_start_line(start_line, limits)
     message.headers = _parse_headers(lines, limits)
     message.body = _cut_body(data[end.end() :], message.headers, limits)
@@ -168,7 +168,7 @@ def _check(message: Message) -> None:
     for name in _MANDATORY:
         if not message.headers.get(name):
             raise RemoteProtocolError(f"{name} is missing")
-    _ = message.via, message.from_, message.to, message.cseq
+    _ = message.via, message.vias, message.from_, message.to, message.cseq
     if isinstance(message, Response) and message.status >= 400:
         return
     _ = message.contacts, message.record_routes, message.routes

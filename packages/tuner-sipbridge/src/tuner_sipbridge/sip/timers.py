@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+
+
+def earliest(deadlines: Iterable[float | None]) -> float | None:
+    """The first of several deadlines, None when none of them is set."""
+    known = [at for at in deadlines if at is not None]
+    return min(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
