@@ -205,7 +205,9 @@ def check_params(params: Iterable[tuple[str, str | None]]) -> None:
 
 def write_params(params: Params) -> str:
     """Parameters as on the wire, each with its semicolon; empty for none."""
-    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+    if not params:
+        return ""
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
 
 
 def param_of(params: Params, name: str) -> str | None:

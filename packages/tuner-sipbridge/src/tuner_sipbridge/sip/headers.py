@@ -134,9 +134,10 @@ class Headers:
         key = _KEYS.get(name) or name.lower()
         self._fields = [other for other in self._fields if other[0] != key]
 
-    def items(self) -> Iterator[tuple[str, str]]:
-        """(name, value) of each field, in order; compact names come as long ones."""
-        return ((name, value) for _, name, value in self._fields)
+    def items(self, *, without: str = "") -> Iterator[tuple[str, str]]:
+        """(name, value) of each field not called `without`, in order; compact names come as long ones."""
+        key = without.lower()
+        return ((name, value) for present, name, value in self._fields if present != key)
 
     def copy(self) -> Headers:
         """A copy that can be changed without changing this one."""

@@ -184,7 +184,7 @@ class _Fields:
         Raises:
             LocalProtocolError: a text in it cannot be written as UTF-8.
         """
-        return self._head(self.headers.items()) + self.body
+        return self._head(self.headers.items(without="Content-Length")) + self.body
 
     def redacted(self) -> str:
         """The message as text for a trace, without what would let a reader log in or decrypt.
@@ -192,13 +192,14 @@ class _Fields:
         Removed are user name and response of digest credentials, credentials of other schemes whole,
         passwords in URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
         """
-        head = self._head((name, _redacted_field(name, value)) for name, value in self.headers.items())
+        fields = self.headers.items(without="Content-Length")
+        head = self._head((name, _redacted_field(name, value)) for name, value in fields)
         body = _SRTP_KEY.sub(rf"\g<1>{_REMOVED}", self.body.decode("utf-8", "replace"))
         return _URI_PASSWORD.sub(rf"\g<1>{_REMOVED}", head.decode("utf-8", "replace")) + body
 
     def _head(self, fields: Iterable[tuple[str, str]]) -> bytes:
         lines = [self.start_line]
-        lines += [f"{name}: {value}" for name, value in fields if name.lower() != "content-length"]
+        lines += [f"{name}: {value}" for name, value in fields]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         try:
             return "\r\n".join(lines).encode("utf-8", "surrogateescape")
@@ -207,7 +208,7 @@ class _Fields:
 
     def _one(self, name: str, parse: Callable[[str], _Value]) -> _Value:
         text = self.headers.get(name)
-        if text is None:
+        if not text:
             raise RemoteProtocolError(f"{name} is missing")
         return _named(name, parse, text)
 

@@ -44,7 +44,6 @@ BAD_REQUEST, BODY_TOO_LARGE, URI_TOO_LONG, OTHER_VERSION, TOO_LARGE = 400, 413, 
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
-_MANDATORY = ("Via", "From", "To", "Call-ID", "CSeq")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
 
 
@@ -165,10 +164,7 @@ def _check(message: Message) -> None:
     Contact and the routes of a failure are let pass: nobody sends anything there, and a call must not hang
     because its refusal has a bad Contact.
     """
-    for name in _MANDATORY:
-        if not message.headers.get(name):
-            raise RemoteProtocolError(f"{name} is missing")
-    _ = message.via, message.vias, message.from_, message.to, message.cseq
+    _ = message.via, message.vias, message.from_, message.to, message.call_id, message.cseq
     if isinstance(message, Response) and message.status >= 400:
         return
     _ = message.contacts, message.record_routes, message.routes

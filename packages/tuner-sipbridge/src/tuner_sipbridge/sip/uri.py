@@ -105,11 +105,8 @@ class Uri:
         password = "" if self.password is None else f":{self.password}"
         userinfo = "" if self.user is None else f"{self.user}{password}@"
         port = "" if self.port is None else f":{self.port}"
-        headers = "&".join(f"{name}={value}" for name, value in self.headers)
-        return (
-            f"{self.scheme}:{userinfo}{bracketed(self.host)}{port}{write_params(self.params)}"
-            f"{'?' + headers if headers else ''}"
-        )
+        headers = "?" + "&".join(f"{name}={value}" for name, value in self.headers) if self.headers else ""
+        return f"{self.scheme}:{userinfo}{bracketed(self.host)}{port}{write_params(self.params)}{headers}"
 
     @property
     def is_sip(self) -> bool:
