@@ -187,9 +187,9 @@ class Dialer:
             if self._registrations is not None:
                 await self._registrations.close()
         finally:
-            for driver in self._drivers.values():
-                driver.close()
+            drivers = list(self._drivers.values())
             self._drivers.clear()
+            await asyncio.gather(*(driver.close() for driver in drivers))
             if self._own_engine is not None:
                 await self._own_engine.aclose()
                 self._own_engine = self._engine = None

@@ -162,7 +162,7 @@ class SipDriver:
             try:
                 self._public = PublicAddress(*await self._transports.mapped_address(self._public.stun_server))
             except BaseException:
-                self._transports.close()
+                await self._transports.close()
                 raise
 
     @property
@@ -217,11 +217,11 @@ class SipDriver:
         """Send a response to a stray request, outside any transaction, back the way the request came."""
         self._transports.send(response, way_back(request, source))
 
-    def close(self) -> None:
-        """Give up all legs and free the port."""
+    async def close(self) -> None:
+        """Give up all legs and free the port; done when no socket is left."""
         for leg in list(self._legs.values()):
             self.forget(leg)
-        self._transports.close()
+        await self._transports.close()
 
     def _on_message(self, message: Message, source: Hop) -> None:
         leg = self._legs.get(message.call_id)

@@ -37,8 +37,8 @@ class UdpEndpoint:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray(_DATAGRAM_OCTETS)
         self._sent = 0
-        self._received = _Waiting()
-        self._unsent = _Waiting()
+        self._waiting: deque[tuple[bytes, Address]] = deque()
+        self._waiting_octets = 0
         self._turn: asyncio.Handle | None = None
         host, port = bound.getsockname()[:2]
         self.local: Address = (host, port)
@@ -71,14 +71,13 @@ class UdpEndpoint:
         return endpoint
 
     def send(self, data: bytes, destination: Address) -> None:
-        """Send one datagram, later if the kernel takes none at present; after `close` it is dropped."""
+        """Send one datagram; it is lost after `close`, and when the kernel takes no more at present."""
         if self._socket is None:
             return
-        if self._unsent:
-            self._unsent.keep(data, destination)
-        elif not self._is_sent(self._socket, data, destination):
-            self._unsent.keep(data, destination)
-            self._loop.add_writer(self._socket, self._on_writable)
+        try:
+            self._socket.sendto(data, destination)
+        except OSError as error:  # the timers of the transaction decide what it means
+            logger.debug("UDP %s:%d: %s", *self.local, error)
         self._sent += 1
         if self._sent >= _READ_AFTER:
             self._sent = 0
@@ -89,30 +88,12 @@ class UdpEndpoint:
         if self._socket is None:
             return
         self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
         self._socket.close()
         self._socket = None
-        self._received, self._unsent = _Waiting(), _Waiting()
+        self._waiting.clear()
+        self._waiting_octets = 0
         if self._turn is not None:
             self._turn.cancel()
-
-    def _is_sent(self, end: socket.socket, data: bytes, destination: Address) -> bool:
-        """Whether that is done with: False when the kernel's buffer is full."""
-        try:
-            end.sendto(data, destination)
-        except BlockingIOError:
-            return False
-        except OSError as error:  # the timers of the transaction decide what it means
-            logger.debug("UDP %s:%d: %s", *self.local, error)
-        return True
-
-    def _on_writable(self) -> None:
-        while self._socket is not None and self._unsent:
-            if not self._is_sent(self._socket, *self._unsent.first()):
-                return
-            self._unsent.take()
-        if self._socket is not None:
-            self._loop.remove_writer(self._socket)
 
     def _on_readable(self) -> None:
         self._sent = 0
@@ -121,13 +102,14 @@ class UdpEndpoint:
 
     def _take_in(self, end: socket.socket) -> None:
         """Take what came; it is handed on when whoever runs is done, if only with sending many."""
-        while self._received.has_room:
+        while self._waiting_octets < _MOST_WAITING_OCTETS:
             try:
                 size, source = end.recvfrom_into(self._buffer)
             except OSError:  # nothing more, or an ICMP error, which the timers of the transaction are for
                 break
-            self._received.keep(bytes(memoryview(self._buffer)[:size]), (source[0], source[1]))
-        if self._received and self._turn is None:
+            self._waiting.append((bytes(memoryview(self._buffer)[:size]), (source[0], source[1])))
+            self._waiting_octets += size + _OVERHEAD_OCTETS
+        if self._waiting and self._turn is None:
             self._turn = self._loop.call_soon(self._hand_on)
 
     def _hand_on(self) -> None:
@@ -135,39 +117,13 @@ class UdpEndpoint:
         self._turn = None
         try:
             for _ in range(_A_TURN):
-                if self._received:
-                    self._receive(*self._received.take())
+                if self._waiting:
+                    data, source = self._waiting.popleft()
+                    self._waiting_octets -= len(data) + _OVERHEAD_OCTETS
+                    self._receive(data, source)
         finally:
-            if self._received and self._turn is None:
+            if self._waiting and self._turn is None:
                 self._turn = self._loop.call_soon(self._hand_on)
-
-
-class _Waiting:
-    """Datagrams that wait, first come first served; what finds no room is lost, as UDP may."""
-
-    def __init__(self) -> None:
-        self._datagrams: deque[tuple[bytes, Address]] = deque()
-        self._octets = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._datagrams)
-
-    @property
-    def has_room(self) -> bool:
-        return self._octets < _MOST_WAITING_OCTETS
-
-    def keep(self, data: bytes, peer: Address) -> None:
-        if self.has_room:
-            self._datagrams.append((data, peer))
-            self._octets += len(data) + _OVERHEAD_OCTETS
-
-    def first(self) -> tuple[bytes, Address]:
-        return self._datagrams[0]
-
-    def take(self) -> tuple[bytes, Address]:
-        data, peer = self._datagrams.popleft()
-        self._octets -= len(data) + _OVERHEAD_OCTETS
-        return data, peer
 
 
 def local_address_towards(remote: Address) -> str:

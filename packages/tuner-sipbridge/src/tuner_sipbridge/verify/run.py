@@ -223,7 +223,7 @@ class _Walk:
         except TimeoutError:
             pass
         finally:
-            driver.close()
+            await driver.close()
         facts.inquired = True
         self._tell()
 
