@@ -171,7 +171,7 @@ async def main(task: str, asked: dict[str, Any]) -> dict[str, Any]:
             return await paced(driver, target, asked["paced"], asked["rate"])
         return await held(driver, target, asked["held"])
     finally:
-        driver.close()
+        await driver.close()
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Caller:
                 while ("BYE", 200) not in caller.answers:
                     await caller.answered()
             finally:
-                driver.close()
+                await driver.close()
 
     def act(self, step: Callable[[OutboundCall, float], None]) -> None:
         assert self._leg is not None

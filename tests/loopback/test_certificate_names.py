@@ -61,8 +61,8 @@ async def test_the_domain_that_was_dialled_is_what_the_certificate_must_be_for(
             told = await (near if why else far).told.get()
             reached = await reach(hop, trusting)
     finally:
-        near.transports.close()
-        far.transports.close()
+        await near.transports.close()
+        await far.transports.close()
     if why:
         assert why in told
         assert why in reached.problem

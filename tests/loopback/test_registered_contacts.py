@@ -227,4 +227,4 @@ async def test_the_connection_of_a_registration_is_kept_and_no_other():
         for _, writer in ends.values():
             writer.close()
     finally:
-        driver.close()
+        await driver.close()

@@ -70,7 +70,7 @@ async def end(
     try:
         yield opened
     finally:
-        opened.transports.close()
+        await opened.transports.close()
 
 
 def octets(number: int = 1, call_id: str = "c1", body: str = "") -> bytes:

@@ -166,7 +166,7 @@ class Answerer:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
-        self._driver.close()
+        await self._driver.close()
         if self._own_engine is not None:
             await self._own_engine.aclose()
 

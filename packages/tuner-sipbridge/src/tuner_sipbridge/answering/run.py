@@ -59,7 +59,7 @@ async def answer_by_plan(
     started_at = clock.now()
     async with AsyncExitStack() as stack:
         if transfers is not None:
-            stack.callback(transfers.close)
+            stack.push_async_callback(transfers.close)
 
         def ignore(change: Registered | Removed) -> None:
             """Registrations count only where contacts are called."""

@@ -71,9 +71,9 @@ class Transfers:
         )
         return self._follower.of(invite.from_.uri, terms)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the sockets."""
-        self._sockets.close()
+        await self._sockets.close()
 
     async def _reach(self, target: str) -> tuple[Uri, list[Way]]:
         uri = dialable(target)

@@ -60,11 +60,13 @@ class Authentication:
         """Note the nonce that the far end wants to see next (RFC 7616 §3.5, RFC 3261 §20.6)."""
         for proxy in (False, True):
             nonce = next_nonce(response, proxy=proxy)
+            if nonce is None:
+                continue
             spaces = [
                 space for space in _spaces_of(request) if space[0] is proxy and space in self._challenges
             ]
             # The header names no realm: with more than one it cannot be told whose nonce it is.
-            if nonce is not None and len(spaces) == 1:
+            if len(spaces) == 1:
                 self._challenges[spaces[0]] = replace(self._challenges[spaces[0]], nonce=nonce)
 
     def answer(

@@ -21,7 +21,7 @@ from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Address, Hop, transport_in_via
-from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
+from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import (
     NoResponse,
     NotSent,
@@ -213,7 +213,7 @@ class InboundCall(InCall):
             self._received.next_deadline(),
             usage.next_deadline() if usage is not None else None,
         )
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def events(self) -> list[CallEvent]:
         """What happened since the last call; drained."""

@@ -12,7 +12,7 @@ from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request, Response
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.routing import Hop, hop_uri, transport_of
-from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.timers import Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
@@ -119,7 +119,7 @@ class Invitation:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        return min((at for at in (self._ring_until, self._abandon_at) if at is not None), default=None)
+        return earliest((self._ring_until, self._abandon_at))
 
     def _again(
         self,

@@ -23,7 +23,7 @@ from tuner_sipbridge.sdp.session import Direction
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.reason import Reason
-from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.timers import Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
 EXPIRED = Reason("SIP", 408, "session expired")
@@ -75,7 +75,8 @@ class InviteUsage:
             ids=ground.ids,
             authentication=ground.authentication,
         )
-        headers = [ground.reach.contact, ALLOW, ("Supported", ", ".join(ground.terms.supported))]
+        contact = ground.reach.contact
+        headers = [contact, ALLOW, ("Supported", ", ".join(ground.terms.supported))]
         self.own = OwnChanges(
             dialog,
             self.requests,
@@ -86,7 +87,7 @@ class InviteUsage:
             owns_call_id=self._us == "caller",
         )
         self.peers = PeerChanges(dialog, ground.layer, session=session, headers=headers, timers=ground.timers)
-        self.transfers = Transfers(self.requests, contact=ground.reach.contact, allowed=ground.terms.refer)
+        self.transfers = Transfers(self.requests, contact=contact, allowed=ground.terms.refer)
         self._confirmed = self._over = self._bye_wanted = self._told_end = False
         self._farewell: Reason | None = None
         self._give_up_changes_at: float | None = None
@@ -222,7 +223,7 @@ class InviteUsage:
         ]
         if not self._over and self.peers.acknowledged:
             deadlines.append(self.own.next_deadline())
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def _answer_to(self, request: Request, now: float) -> replies.Reply:
         if request.method == "INFO":

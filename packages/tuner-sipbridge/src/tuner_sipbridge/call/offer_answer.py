@@ -195,6 +195,8 @@ def _directed(ours: SessionDescription, direction: Direction) -> SessionDescript
     """A description of ours with this direction of the audio stream."""
     place = place_of_audio(ours)
     audio = ours.media[place]
+    if audio.direction == direction:
+        return ours
     lines = tuple(("a", direction) if line == ("a", audio.direction) else line for line in audio.lines)
     return _with_audio(ours, place, replace(audio, lines=lines))
 

@@ -40,7 +40,7 @@ from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
-from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
+from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import (
     LayerEvent,
     NoResponse,
@@ -196,7 +196,7 @@ class OutboundCall(InCall):
         """When `handle_timer` must run next, None when only a message can move the call."""
         deadlines = [usage.next_deadline() for usage in self._usages.values()]
         deadlines += [self._layer.next_deadline(), self._invitation.next_deadline()]
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def events(self) -> list[CallEvent]:
         """What happened since the last call; drained."""

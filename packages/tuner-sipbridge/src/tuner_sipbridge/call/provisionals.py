@@ -11,7 +11,7 @@ from tuner_sipbridge.call.requests import SDP
 from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.message import Request, Response, response_to
-from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.timers import Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
 TRYING_AFTER_S = 0.2
@@ -135,8 +135,7 @@ class Provisionals:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        deadlines = (self._trying_at, self._repeat_at, self._give_up_at, self._say_again_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest((self._trying_at, self._repeat_at, self._give_up_at, self._say_again_at))
 
     def _next(self, now: float) -> None:
         if self._unacknowledged is None and self._queue:

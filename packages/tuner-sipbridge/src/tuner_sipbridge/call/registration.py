@@ -18,7 +18,7 @@ from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.headers import Headers, NameAddr
 from tuner_sipbridge.sip.message import REASONS, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, hop_uri
-from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
+from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import (
     NoResponse,
     NotSent,
@@ -209,7 +209,7 @@ class Registration(Transacting):
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
         deadlines = (self._layer.next_deadline(), self._next_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def events(self) -> list[RegistrationEvent]:
         """What happened since the last call; drained."""

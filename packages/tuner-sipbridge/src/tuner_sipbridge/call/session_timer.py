@@ -9,6 +9,7 @@ from tuner_sipbridge.call.replies import Reply
 from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.grammar import decimal, param_of, parse_params
 from tuner_sipbridge.sip.message import Message, Request, Response
+from tuner_sipbridge.sip.timers import earliest
 
 Due: TypeAlias = Literal["refresh", "expired"]
 
@@ -127,7 +128,7 @@ class SessionTimer:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        return min((at for at in (self._refresh_at, self._expire_at) if at is not None), default=None)
+        return earliest((self._refresh_at, self._expire_at))
 
     def _chosen_role(self) -> str:
         """Who refreshes when the request leaves it to us: who did before, else the terms, else the asker."""

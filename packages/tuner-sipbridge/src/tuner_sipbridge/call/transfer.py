@@ -12,6 +12,7 @@ from tuner_sipbridge.call.replies import DECLINED, OK, Reply
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import REASONS, Request, Response
+from tuner_sipbridge.sip.timers import earliest
 from tuner_sipbridge.sip.uri import Uri
 
 SIPFRAG = "message/sipfrag;version=2.0"
@@ -174,7 +175,7 @@ class Transfers:
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
         reports = self._reports.until if self._reports is not None else None
-        return min((at for at in (self._heard_until, reports) if at is not None), default=None)
+        return earliest((self._heard_until, reports))
 
     def _take_answer(self, response: Response | None, now: float) -> None:
         asked, self._asked = self._asked, None

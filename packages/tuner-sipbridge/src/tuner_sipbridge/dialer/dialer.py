@@ -183,7 +183,7 @@ class Dialer:
             if self._placing.registrations is not None:
                 await self._placing.registrations.close()
         finally:
-            self._sockets.close()
+            await self._sockets.close()
             if self._own_engine is not None:
                 await self._own_engine.aclose()
                 self._own_engine = self._engine = None

@@ -45,8 +45,8 @@ class Sockets:
                 self._drivers[host] = driver
             return self._drivers[host]
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all."""
-        for driver in self._drivers.values():
-            driver.close()
+        drivers = list(self._drivers.values())
         self._drivers.clear()
+        await asyncio.gather(*(driver.close() for driver in drivers))

@@ -92,6 +92,8 @@ class Connection(asyncio.Protocol):
         self.heard = False
         """Whether a message came on it."""
         self._calls: dict[str, set[Hop]] = {}
+        self.gone = asyncio.Event()
+        """Set when the socket is free again."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio once it stands, after the TLS handshake."""
@@ -137,6 +139,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio when it is gone."""
         self.ended = self.ended or words_of(exc)
+        self.gone.set()
         self._user.on_lost(self, self.ended)
 
     def refuse(self, refusal: Response) -> None:

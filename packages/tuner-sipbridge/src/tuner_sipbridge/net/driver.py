@@ -209,7 +209,7 @@ class SipDriver:
             try:
                 self._public = PublicAddress(*await self._transports.mapped_address(self._public.stun_server))
             except BaseException:
-                self._transports.close()
+                await self._transports.close()
                 raise
 
     @property
@@ -278,13 +278,13 @@ class SipDriver:
         """Send a response to a stray request, outside any transaction, back the way the request came."""
         self._transports.send(response, way_back(request, source))
 
-    def close(self) -> None:
-        """Give up all legs and free the port."""
+    async def close(self) -> None:
+        """Give up all legs and free the port; done when no socket is left."""
         for leg in list(self._legs.values()):
             self.forget(leg)
         for task in self._tasks:
             task.cancel()
-        self._transports.close()
+        await self._transports.close()
 
     def must_locate(self, hop: Hop) -> bool:
         """Whether a hop is a name that no connection stands to."""

@@ -8,18 +8,14 @@ import uuid
 
 from tuner_sipbridge.sdp.crypto import KEY_OCTETS, PLAIN, Crypto, Srtp, SrtpPolicy
 
-_BASE62 = string.digits + string.ascii_letters
+_BASE62 = bytes(ord((string.digits + string.ascii_letters)[octet % 62]) for octet in range(256))
+"""What each octet stands for."""
 _MAGIC_COOKIE = "z9hG4bK"
 
 
 def _base62(length: int) -> str:
-    """One draw for all characters; 64 bits more than are used make the bias of the remainder nothing."""
-    number = secrets.randbits(length * 6 + 64)
-    characters: list[str] = []
-    for _ in range(length):
-        number, rest = divmod(number, len(_BASE62))
-        characters.append(_BASE62[rest])
-    return "".join(characters)
+    """One octet a character. Eight of them come a quarter more often: 5.95 bits a character either way."""
+    return secrets.token_bytes(length).translate(_BASE62).decode()
 
 
 class RandomIds:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias
+from weakref import WeakSet
 
 from tuner_sipbridge.errors import LocalProtocolError, NetworkError
 from tuner_sipbridge.net.connect import connect, share_port
@@ -24,6 +25,9 @@ from tuner_sipbridge.sip.routing import Address, Hop, Transport
 logger = logging.getLogger("tuner_sipbridge.net")
 
 _Far: TypeAlias = tuple[Transport, str, int]
+_CLOSED = "closed from our side"
+_FAREWELL_S = 1.0
+"""How long far ends may take for what was still to be sent, and for their part of closing TLS."""
 _WITHOUT_ADDRESS = {"", "0.0.0.0", "::"}
 
 Receive: TypeAlias = Callable[[Message, Hop], None]
@@ -58,6 +62,7 @@ class StreamEndpoint(ConnectionUser):
         """Where connections are accepted."""
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
+        self._alive: WeakSet[Connection] = WeakSet()
         self._by_far: dict[_Far, Connection] = {}
         self._by_hop: dict[Hop, Connection] = {}
         self._names: dict[_Far, str] = {}
@@ -80,7 +85,7 @@ class StreamEndpoint(ConnectionUser):
         context = self._tls.server_context() if kind == "tls" else None
         try:
             server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self, kind, self._limits, opened_by_us=False),
+                lambda: self._begun(kind, opened_by_us=False),
                 host,
                 port,
                 ssl=context,
@@ -120,7 +125,7 @@ class StreamEndpoint(ConnectionUser):
         self._waiting[far].append((message, hop))
 
     def stop_listening(self) -> None:
-        """Accept no more connections, and free the ports."""
+        """Accept no more connections, and free the ports; for ports that nobody was told of."""
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -131,20 +136,41 @@ class StreamEndpoint(ConnectionUser):
         known = self._by_far.get((transport, *far))
         return known is not None and known.ended is None
 
-    def close(self) -> None:
-        """Close all connections in order, and accept no more."""
+    async def close(self) -> None:
+        """Close all connections in order, and accept no more; done when their sockets are free."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for task in self._tasks:
             task.cancel()
+        await self._stop_listening()
+        for connection in list(self._connections):
+            connection.close(_CLOSED)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ending = {asyncio.create_task(one.gone.wait()) for one in self._alive if one.ended is not None}
+        if ending:
+            _, ending = await asyncio.wait(ending, timeout=_FAREWELL_S)
+        if ending:
+            for connection in self._alive:
+                connection.abort(_CLOSED)
+            await asyncio.wait(ending, timeout=_FAREWELL_S)
+
+    async def _stop_listening(self) -> None:
+        """Close the ports in the order that asyncio needs: it forgets what it accepted for a server that is closed."""
+        for server in self._servers:
+            for end in server.sockets:
+                asyncio.get_running_loop().remove_reader(end)
+        # What was accepted before that gets its Connection in this turn of the loop, and stands in the next.
+        for _ in range(2):
+            await asyncio.sleep(0)
         for server in self._servers:
             server.close()
-        for connection in list(self._connections):
-            connection.close("closed from our side")
 
     def on_made(self, connection: Connection) -> None:
         """Keep a connection, unless it is one too many, or its far end is not who it should be."""
+        if self._closed:
+            connection.abort(_CLOSED)
+            return
         if connection.opened_by_us:
             certificate, alternatives = connection.certificate, connection.alternatives
             if objection := self._tls.objection_to(certificate, alternatives, name=connection.name):
@@ -220,13 +246,18 @@ class StreamEndpoint(ConnectionUser):
         port = self.ports.get(far.transport) or self.ports.get("tcp", 0)
         async with asyncio.timeout(self._limits.connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self, far.transport, self._limits, opened_by_us=True, name=name),
+                lambda: self._begun(far.transport, opened_by_us=True, name=name),
                 sock=await connect(far.address, host=self._host, port=port),
                 ssl=context,
                 server_hostname=name if context else None,
                 # Shorter than the whole, so that a silent port can be told from a silent handshake.
                 ssl_handshake_timeout=self._limits.connect_s * 0.8 if context else None,
             )
+        return connection
+
+    def _begun(self, kind: Transport, *, opened_by_us: bool, name: str | None = None) -> Connection:
+        connection = Connection(self, kind, self._limits, opened_by_us=opened_by_us, name=name)
+        self._alive.add(connection)
         return connection
 
     @cached_property

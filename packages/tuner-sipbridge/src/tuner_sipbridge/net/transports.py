@@ -142,13 +142,15 @@ class Transports:
         """Whether the connection that a hop names stands, so that its host need not be looked up."""
         return hop.flow is not None and self._streams.has_flow(hop.transport, hop.flow)
 
-    def close(self) -> None:
-        """Free the ports and end the connections."""
-        for task in self._sending:
+    async def close(self) -> None:
+        """Free the ports and end the connections; done when no socket is left."""
+        sending = list(self._sending)
+        for task in sending:
             task.cancel()
-        self._streams.close()
         if self._udp is not None:
             self._udp.close()
+        await asyncio.gather(*sending, return_exceptions=True)
+        await self._streams.close()
 
     async def _bind(self, host: str, port: int, listen: Collection[Transport]) -> Address:
         bound = host, port

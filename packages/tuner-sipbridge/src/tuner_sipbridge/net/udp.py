@@ -7,7 +7,6 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import cast
 
 from tuner_sipbridge.errors import NetworkError
 
@@ -21,22 +20,28 @@ _MOST_WAITING_OCTETS = 4 * 2**20
 _OVERHEAD_OCTETS = 512
 """What a waiting datagram is counted for besides its octets, so that empty ones are bounded too."""
 _DATAGRAM_OCTETS = 65536
+_A_TURN = 4
+"""Datagrams handed on in one turn of the loop, so that whatever else runs in it waits little."""
 
 
-class UdpEndpoint(asyncio.DatagramProtocol):
+class UdpEndpoint:
     """One bound socket; every datagram goes to `receive(data, source)`.
 
-    Create it with `open`; close it with `close`.
+    Create it with `open`; close it with `close`. asyncio's own transport reads one datagram a turn of the loop, each
+    into 256 kB of fresh memory, and loses those that come while many are being sent.
     """
 
-    def __init__(self, receive: Callable[[bytes, Address], None]) -> None:
+    def __init__(self, bound: socket.socket, receive: Callable[[bytes, Address], None]) -> None:
         self._receive = receive
-        self._transport: asyncio.DatagramTransport | None = None
-        self._socket: socket.socket | None = None
+        self._socket: socket.socket | None = bound
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray(_DATAGRAM_OCTETS)
         self._sent = 0
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._waiting_octets = 0
-        self.local: Address = ("", 0)
+        self._turn: asyncio.Handle | None = None
+        host, port = bound.getsockname()[:2]
+        self.local: Address = (host, port)
 
     @classmethod
     async def open(
@@ -49,82 +54,76 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         """
         loop = asyncio.get_running_loop()
         try:
-            _, endpoint = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=(host, port))
+            family, kind, protocol, _, address = (
+                await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+            )[0]
+            bound = socket.socket(family, kind, protocol)
+            try:
+                bound.setblocking(False)
+                bound.bind(address)
+            except BaseException:
+                bound.close()
+                raise
         except OSError as error:
             raise NetworkError(f"cannot bind UDP {host}:{port}: {error.strerror or error}") from error
+        endpoint = cls(bound, receive)
+        loop.add_reader(bound, endpoint._on_readable)
         return endpoint
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio once the socket is bound."""
-        # On CPython 3.11 the selector's transport is no instance of DatagramTransport, though it is one.
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        # asyncio reads one datagram a turn of its loop, and its socket cannot be read by others.
-        shared: socket.socket = transport.get_extra_info("socket").dup()
-        shared.setblocking(False)
-        self._socket = shared
-        host, port = transport.get_extra_info("sockname")[:2]
-        self.local = (host, port)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Called by asyncio for each datagram."""
-        self._sent = 0
-        if self._waiting:
-            self._keep(data, (addr[0], addr[1]))
-        else:
-            self._receive(data, (addr[0], addr[1]))
-
-    def error_received(self, exc: Exception) -> None:
-        """Called by asyncio for an ICMP error: the timers of the transaction decide what it means."""
-        logger.debug("UDP %s:%d: %s", *self.local, exc)
-
     def send(self, data: bytes, destination: Address) -> None:
-        """Send one datagram; after `close` it is dropped."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(data, destination)
-            self._sent += 1
-            if self._sent >= _READ_AFTER:
-                self._sent = 0
-                self._take_in()
+        """Send one datagram; it is lost after `close`, and when the kernel takes no more at present."""
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(data, destination)
+        except OSError as error:  # the timers of the transaction decide what it means
+            logger.debug("UDP %s:%d: %s", *self.local, error)
+        self._sent += 1
+        if self._sent >= _READ_AFTER:
+            self._sent = 0
+            self._take_in(self._socket)
 
     def close(self) -> None:
         """Free the port."""
+        if self._socket is None:
+            return
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._socket = None
         self._waiting.clear()
         self._waiting_octets = 0
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def _on_readable(self) -> None:
+        self._sent = 0
         if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        if self._transport is not None:
-            self._transport.close()
+            self._take_in(self._socket)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by asyncio when the socket is closed."""
-        self.close()
-
-    def _take_in(self) -> None:
-        """Take what came while many are being sent; it is handed on when the sender is done."""
-        while self._socket is not None and self._waiting_octets < _MOST_WAITING_OCTETS:
+    def _take_in(self, end: socket.socket) -> None:
+        """Take what came; it is handed on when whoever runs is done, if only with sending many."""
+        while self._waiting_octets < _MOST_WAITING_OCTETS:
             try:
-                data, source = self._socket.recvfrom(_DATAGRAM_OCTETS)
+                size, source = end.recvfrom_into(self._buffer)
             except OSError:  # nothing more, or an ICMP error, which the timers of the transaction are for
                 break
-            if not self._waiting:
-                asyncio.get_running_loop().call_soon(self._hand_on)
-            self._keep(data, (source[0], source[1]))
-
-    def _keep(self, data: bytes, source: Address) -> None:
-        self._waiting.append((data, source))
-        self._waiting_octets += len(data) + _OVERHEAD_OCTETS
+            self._waiting.append((bytes(memoryview(self._buffer)[:size]), (source[0], source[1])))
+            self._waiting_octets += size + _OVERHEAD_OCTETS
+        if self._waiting and self._turn is None:
+            self._turn = self._loop.call_soon(self._hand_on)
 
     def _hand_on(self) -> None:
-        """Give on what was waiting, a datagram a turn of the loop, as asyncio would."""
-        if not self._waiting:
-            return
-        data, source = self._waiting.popleft()
-        self._waiting_octets -= len(data) + _OVERHEAD_OCTETS
         self._sent = 0
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._hand_on)
-        self._receive(data, source)
+        self._turn = None
+        try:
+            for _ in range(_A_TURN):
+                if self._waiting:
+                    data, source = self._waiting.popleft()
+                    self._waiting_octets -= len(data) + _OVERHEAD_OCTETS
+                    self._receive(data, source)
+        finally:
+            if self._waiting and self._turn is None:
+                self._turn = self._loop.call_soon(self._hand_on)
 
 
 def local_address_towards(remote: Address) -> str:

@@ -7,8 +7,9 @@ The properties read out of the lines what a telephone call needs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import string
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
@@ -22,11 +23,16 @@ Line: TypeAlias = tuple[str, str]
 Direction: TypeAlias = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 _LINE = re.compile(r"([a-z])=([^\x00\r\n]*)")
+_LETTERS = frozenset(string.ascii_lowercase) - {"v", "m"}
+"""What may begin a line; `v=` and `m=` have places of their own."""
+_BREAK = re.compile(r"[\x00\r\n]")
 _MEDIA = re.compile(r"(\S+) +([0-9]{1,5})(?:/([0-9]{1,5}))? +(\S+)((?: +\S+)*) *", re.ASCII)
 _WORD = re.compile(r"[^\s\x00]+", re.ASCII)
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([^\s/]+)/([0-9]{1,9})(?:/([0-9]{1,3}))? *", re.ASCII)
 _RTCP = re.compile(r"([0-9]{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII | re.IGNORECASE)
 _BANDWIDTH = re.compile(r"([^\s:]+): *([0-9]{1,18}) *", re.ASCII)
+_FORMATS_KNOWN = 64
+"""Lists of codecs whose reading is kept: one call reads them several times, and far ends have few of them."""
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -89,12 +95,14 @@ class MediaDescription:
     formats: tuple[str, ...]
     lines: tuple[Line, ...] = field(default=(), repr=False)  # may hold SRTP keys
     port_count: int | None = None
+    _attributes: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         words = (self.media, self.protocol, *self.formats)
         if not all(_WORD.fullmatch(word) for word in words) or not 0 <= self.port < 65536:
             raise LocalProtocolError("SDP: a part of an m= line is empty, has a space, or is no port")
-        _check_lines(self.lines, without="vm")
+        _check_lines(self.lines)
+        object.__setattr__(self, "_attributes", _attributes_of(self.lines))
 
     def __str__(self) -> str:
         count = "" if self.port_count is None else f"/{self.port_count}"
@@ -109,7 +117,7 @@ class MediaDescription:
     @property
     def direction(self) -> Direction | None:
         """The stream's own direction attribute; None when there is none."""
-        return _direction_of(self.lines)
+        return _direction_of(self._attributes)
 
     @property
     def codecs(self) -> list[RtpMap]:
@@ -117,14 +125,7 @@ class MediaDescription:
 
         Formats that are no payload type, or of which nothing is said, are left out.
         """
-        mapped = dict(_STATIC)
-        for value in self.attributes("rtpmap"):
-            match = _RTPMAP.fullmatch(value)
-            if match:
-                number, encoding, rate, channels = match.groups()
-                mapped[int(number)] = RtpMap(int(number), encoding, int(rate), int(channels or 1))
-        numbers = [int(text) for text in self.formats if text.isascii() and text.isdigit() and len(text) < 4]
-        return [mapped[number] for number in numbers if number < 128 and number in mapped]
+        return list(_codecs_of(self.formats, tuple(self.attributes("rtpmap"))))
 
     @property
     def ptime_ms(self) -> int | None:
@@ -160,7 +161,7 @@ class MediaDescription:
 
     def attributes(self, name: str) -> list[str]:
         """Values of all attributes `name`, in order."""
-        return [value for present, value in _attributes(self.lines) if present == name]
+        return [value for present, value in self._attributes if present == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class SessionDescription:
     media: tuple[MediaDescription, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_lines(self.lines, without="vm")
+        _check_lines(self.lines)
 
     @classmethod
     def parse(cls, data: bytes | str) -> SessionDescription:
@@ -225,7 +226,7 @@ class SessionDescription:
     @property
     def direction(self) -> Direction | None:
         """The session-level direction attribute; None when there is none."""
-        return _direction_of(self.lines)
+        return _direction_of(_attributes_of(self.lines))
 
     @property
     def bandwidths(self) -> dict[str, int]:
@@ -274,9 +275,21 @@ def _parse_media(number: int, text: str, lines: list[Line]) -> MediaDescription:
     )
 
 
-def _check_lines(lines: tuple[Line, ...], *, without: str) -> None:
+@lru_cache(_FORMATS_KNOWN)
+def _codecs_of(formats: tuple[str, ...], maps: tuple[str, ...]) -> tuple[RtpMap, ...]:
+    mapped = dict(_STATIC)
+    for value in maps:
+        match = _RTPMAP.fullmatch(value)
+        if match:
+            number, encoding, rate, channels = match.groups()
+            mapped[int(number)] = RtpMap(int(number), encoding, int(rate), int(channels or 1))
+    numbers = [int(text) for text in formats if text.isascii() and text.isdigit() and len(text) < 4]
+    return tuple(mapped[number] for number in numbers if number < 128 and number in mapped)
+
+
+def _check_lines(lines: tuple[Line, ...]) -> None:
     for letter, value in lines:
-        if not _LINE.fullmatch(f"{letter}={value}") or len(letter) != 1 or letter in without:
+        if letter not in _LETTERS or _BREAK.search(value):
             raise LocalProtocolError(f'SDP: "{letter}=" cannot stand there, or its text has a line break')
 
 
@@ -284,11 +297,9 @@ def _write(lines: tuple[Line, ...]) -> str:
     return "".join(f"{letter}={value}\r\n" for letter, value in lines)
 
 
-def _attributes(lines: tuple[Line, ...]) -> Iterator[tuple[str, str]]:
-    for letter, value in lines:
-        if letter == "a":
-            name, _, rest = value.partition(":")
-            yield name.strip(" "), rest.strip(" ")
+def _attributes_of(lines: tuple[Line, ...]) -> tuple[tuple[str, str], ...]:
+    parts = [value.partition(":") for letter, value in lines if letter == "a"]
+    return tuple((name.strip(" "), rest.strip(" ")) for name, _, rest in parts)
 
 
 def _milliseconds(value: str | None) -> int | None:
@@ -308,6 +319,6 @@ def _address_of(lines: tuple[Line, ...]) -> str | None:
     return None
 
 
-def _direction_of(lines: tuple[Line, ...]) -> Direction | None:
-    found = {name for name, _ in _attributes(lines)}
+def _direction_of(attributes: tuple[tuple[str, str], ...]) -> Direction | None:
+    found = {name for name, _ in attributes}
     return next((direction for direction in _DIRECTIONS if direction in found), None)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 
@@ -26,7 +27,19 @@ _PARAM_VALUE = re.compile(r'[^\x00-\x20\x7f,;<>"]+')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?")
 _WORD = re.compile(r"[^ \t]+")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.\-]+))(?:[ \t]*:[ \t]*([0-9]+))?")
+_MOST_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 256
+"""Characters of the longest text whose reading is kept: what a far end can make us keep stays small."""
+
+_Value = TypeVar("_Value")
+
 _STOPS = {separator: re.compile(rf'["<{separator}]') for separator in ",;"}
+
+
+def remembering(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """`parse`, which must give immutable values, with its last results kept: a call repeats its headers."""
+    remembered = lru_cache(_MOST_REMEMBERED)(parse)
+    return lambda text: remembered(text) if len(text) <= _LONGEST_REMEMBERED else parse(text)
 
 
 def is_token(text: str) -> bool:
@@ -109,6 +122,11 @@ def split_outside(text: str, separator: str) -> list[str]:
     return parts
 
 
+def split_list(text: str) -> list[str]:
+    """The elements of a comma-separated header (RFC 3261 §7.3.1); raises as `split_outside`."""
+    return split_outside(text, ",")
+
+
 def end_of_enclosed(text: str, start: int) -> int:
     """Where the quoted string or the `<…>` that begins at `start` ends (index behind it).
 
@@ -150,6 +168,16 @@ def parse_params(text: str) -> Params:
     Raises:
         RemoteProtocolError: something else stands there, or a parameter is empty or not well formed.
     """
+    params = split_params(text)
+    try:
+        check_params(params)
+    except LocalProtocolError as error:
+        raise RemoteProtocolError(str(error)) from None
+    return params
+
+
+def split_params(text: str) -> Params:
+    """As `parse_params`, for values whose making checks the parameters: names and values may be malformed."""
     text = text.strip(WHITESPACE)
     if not text:
         return ()
@@ -159,10 +187,6 @@ def parse_params(text: str) -> Params:
     for part in split_outside(text[1:], ";"):
         name, equals, value = part.partition("=")
         params.append((name.rstrip(WHITESPACE), value.lstrip(WHITESPACE) if equals else None))
-    try:
-        check_params(params)
-    except LocalProtocolError as error:
-        raise RemoteProtocolError(str(error)) from None
     return tuple(params)
 
 
@@ -173,7 +197,7 @@ def check_params(params: Iterable[tuple[str, str | None]]) -> None:
         LocalProtocolError: a name is not a token, or a value needs quotes that it does not have.
     """
     for name, value in params:
-        if not is_token(name):
+        if not _TOKEN.fullmatch(name):
             raise LocalProtocolError(f'parameter name "{name}" is not a token' if name else "empty parameter")
         if value is not None and not (_PARAM_VALUE.fullmatch(value) or is_quoted_string(value)):
             raise LocalProtocolError(f'value of parameter "{name}" is empty or needs quotes')
@@ -181,7 +205,9 @@ def check_params(params: Iterable[tuple[str, str | None]]) -> None:
 
 def write_params(params: Params) -> str:
     """Parameters as on the wire, each with its semicolon; empty for none."""
-    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+    if not params:
+        return ""
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
 
 
 def param_of(params: Params, name: str) -> str | None:

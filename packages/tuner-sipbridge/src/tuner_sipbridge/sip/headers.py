@@ -17,15 +17,18 @@ from tuner_sipbridge.sip.grammar import (
     is_host,
     is_token,
     param_of,
-    parse_params,
     quote,
+    remembering,
     split_host_port,
     split_outside,
+    split_params,
     split_word,
     unquote,
     write_params,
 )
 from tuner_sipbridge.sip.uri import Uri
+
+_read_uri = remembering(Uri.parse)
 
 BRANCH_COOKIE = "z9hG4bK"
 """What every branch of an RFC 3261 element begins with (§8.1.1.7)."""
@@ -70,7 +73,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Value of the first field called `name`, or None."""
-        key = _key_of(name)
+        key = _KEYS.get(name) or name.lower()
         for present, _, value in self._fields:
             if present == key:
                 return value
@@ -78,7 +81,7 @@ class Headers:
 
     def get_all(self, name: str) -> list[str]:
         """Values of all fields called `name`, one an occurrence: comma-separated lists are left whole."""
-        key = _key_of(name)
+        key = _KEYS.get(name) or name.lower()
         return [value for present, _, value in self._fields if present == key]
 
     def elements(self, name: str) -> list[str]:
@@ -90,6 +93,11 @@ class Headers:
             RemoteProtocolError: a quote or a `<` is never closed.
         """
         return [element for value in self.get_all(name) if value for element in split_outside(value, ",")]
+
+    def repeated(self) -> set[str]:
+        """Names in lower case of the fields that stand more than once."""
+        names = [name for name, _, _ in self._fields]
+        return {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
 
     def add(self, name: str, value: str) -> None:
         """Append a field.
@@ -123,12 +131,13 @@ class Headers:
 
     def remove(self, name: str) -> None:
         """Drop all fields called `name`; none is fine."""
-        key = _key_of(name)
+        key = _KEYS.get(name) or name.lower()
         self._fields = [other for other in self._fields if other[0] != key]
 
-    def items(self) -> Iterator[tuple[str, str]]:
-        """(name, value) of each field, in order; compact names come as long ones."""
-        return ((name, value) for _, name, value in self._fields)
+    def items(self, *, without: str = "") -> Iterator[tuple[str, str]]:
+        """(name, value) of each field not called `without`, in order; compact names come as long ones."""
+        key = without.lower()
+        return ((name, value) for present, name, value in self._fields if present != key)
 
     def copy(self) -> Headers:
         """A copy that can be changed without changing this one."""
@@ -194,15 +203,22 @@ class NameAddr:
             raise RemoteProtocolError("address: something stands between the display name and the bracket")
         if not start and '"' in display:
             raise RemoteProtocolError("address: a quote in the midst of the display name")
-        uri = Uri.parse(text[opening + 1 : end - 1].strip(WHITESPACE))
-        return cls(uri, unquote(display), parse_params(text[end:]))
+        uri = _read_uri(text[opening + 1 : end - 1].strip(WHITESPACE))
+        return cls._read(uri, unquote(display), text[end:])
 
     @classmethod
     def _parse_bare(cls, text: str, start: int) -> NameAddr:
         bare, semicolon, params = text.partition(";")
         if start or "?" in bare or "," in bare:
             raise RemoteProtocolError('address: a display name, "?" or "," needs "<" and ">" around the URI')
-        return cls(Uri.parse(bare.rstrip(WHITESPACE)), params=parse_params(semicolon + params))
+        return cls._read(_read_uri(bare.rstrip(WHITESPACE)), "", semicolon + params)
+
+    @classmethod
+    def _read(cls, uri: Uri, display: str, params: str) -> NameAddr:
+        try:
+            return cls(uri, display, split_params(params))
+        except LocalProtocolError as error:
+            raise RemoteProtocolError(str(error)) from None
 
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""
@@ -258,7 +274,10 @@ class Via:
         host_port = split_host_port(sent_by.strip(WHITESPACE))
         if not is_token(transport) or host_port is None:
             raise RemoteProtocolError("Via: no transport, or no host with an optional port from 1 to 65535")
-        return cls(transport.upper(), *host_port, params=parse_params(semicolon + params))
+        try:
+            return cls(transport.upper(), *host_port, params=split_params(semicolon + params))
+        except LocalProtocolError as error:
+            raise RemoteProtocolError(str(error)) from None
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -337,10 +356,6 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
-
-
-def _key_of(name: str) -> str:
-    return _KEYS.get(name) or name.lower()
 
 
 def _checked(name: str, value: str) -> tuple[str, str, str]:

@@ -1,7 +1,6 @@
 """SIP requests and responses as values (RFC 3261 §7).
 
-Headers are text; what a user agent asks for often (`cseq`, `from_`, `via` …) is read when first asked for and
-kept until the header's text changes.
+Headers are text, and what a user agent asks for (`cseq`, `from_`, `via` …) is read out of it on asking.
 """
 
 from __future__ import annotations
@@ -9,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
-from tuner_sipbridge.sip.grammar import is_token
+from tuner_sipbridge.sip.grammar import is_token, remembering, split_list
 from tuner_sipbridge.sip.headers import CSeq, Headers, NameAddr, Via
 from tuner_sipbridge.sip.uri import Uri
 
@@ -102,6 +101,10 @@ _SRTP_KEY = re.compile(
 
 _Value = TypeVar("_Value")
 
+_read_address = remembering(NameAddr.parse)
+_read_cseq = remembering(CSeq.parse)
+_read_via = remembering(Via.parse)
+
 
 class _Fields:
     """What request and response have in common."""
@@ -110,7 +113,6 @@ class _Fields:
 
     headers: Headers
     body: bytes
-    _read: dict[str, tuple[Any, Any]]
 
     @property
     def start_line(self) -> str:
@@ -125,30 +127,30 @@ class _Fields:
     @property
     def cseq(self) -> CSeq:
         """Sequence number and method."""
-        return self._one("CSeq", CSeq.parse)
+        return self._one("CSeq", _read_cseq)
 
     @property
     def from_(self) -> NameAddr:
         """Who sent the request, with the UAC's tag."""
-        return self._one("From", NameAddr.parse)
+        return self._one("From", _read_address)
 
     @property
     def to(self) -> NameAddr:
         """Whom the request was meant for, with the UAS's tag when there is one."""
-        return self._one("To", NameAddr.parse)
+        return self._one("To", _read_address)
 
     @property
     def via(self) -> Via:
         """The topmost Via: the last hop of a request, ourselves in a response."""
-        vias = self.vias
-        if not vias:
+        text = next(filter(None, self.headers.get_all("Via")), None)
+        if text is None:
             raise RemoteProtocolError("Via is missing")
-        return vias[0]
+        return _named("Via", _read_via, _named("Via", split_list, text)[0])
 
     @property
     def vias(self) -> list[Via]:
         """All hops, topmost first."""
-        return self._list("Via", Via.parse)
+        return self._list("Via", _read_via)
 
     @property
     def contact(self) -> NameAddr | None:
@@ -159,17 +161,17 @@ class _Fields:
     @property
     def contacts(self) -> list[NameAddr]:
         """All Contacts; none for `*`."""
-        return [] if self.headers.get("Contact") == "*" else self._list("Contact", NameAddr.parse)
+        return [] if self.headers.get("Contact") == "*" else self._list("Contact", _read_address)
 
     @property
     def record_routes(self) -> list[NameAddr]:
         """Record-Route in the message's order; a UAC turns it round for its route set (RFC 3261 §12.1.2)."""
-        return self._list("Record-Route", NameAddr.parse)
+        return self._list("Record-Route", _read_address)
 
     @property
     def routes(self) -> list[NameAddr]:
         """Route in the order of the message."""
-        return self._list("Route", NameAddr.parse)
+        return self._list("Route", _read_address)
 
     @property
     def content_type(self) -> str:
@@ -182,7 +184,7 @@ class _Fields:
         Raises:
             LocalProtocolError: a text in it cannot be written as UTF-8.
         """
-        return self._head(self.headers.items()) + self.body
+        return self._head(self.headers.items(without="Content-Length")) + self.body
 
     def redacted(self) -> str:
         """The message as text for a trace, without what would let a reader log in or decrypt.
@@ -190,13 +192,14 @@ class _Fields:
         Removed are user name and response of digest credentials, credentials of other schemes whole,
         passwords in URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
         """
-        head = self._head((name, _redacted_field(name, value)) for name, value in self.headers.items())
+        fields = self.headers.items(without="Content-Length")
+        head = self._head((name, _redacted_field(name, value)) for name, value in fields)
         body = _SRTP_KEY.sub(rf"\g<1>{_REMOVED}", self.body.decode("utf-8", "replace"))
         return _URI_PASSWORD.sub(rf"\g<1>{_REMOVED}", head.decode("utf-8", "replace")) + body
 
     def _head(self, fields: Iterable[tuple[str, str]]) -> bytes:
         lines = [self.start_line]
-        lines += [f"{name}: {value}" for name, value in fields if name.lower() != "content-length"]
+        lines += [f"{name}: {value}" for name, value in fields]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         try:
             return "\r\n".join(lines).encode("utf-8", "surrogateescape")
@@ -205,22 +208,16 @@ class _Fields:
 
     def _one(self, name: str, parse: Callable[[str], _Value]) -> _Value:
         text = self.headers.get(name)
-        if text is None:
+        if not text:
             raise RemoteProtocolError(f"{name} is missing")
-        known = self._read.get(name)
-        if known is None or known[0] != text:
-            known = self._read[name] = (text, _named(name, parse, text))
-        return known[1]
+        return _named(name, parse, text)
 
     def _list(self, name: str, parse: Callable[[str], _Value]) -> list[_Value]:
         texts = self.headers.get_all(name)
         if not texts:
             return []
-        known = self._read.get(name)
-        if known is None or known[0] != texts:
-            values = [_named(name, parse, text) for text in _named(name, self.headers.elements, name)]
-            known = self._read[name] = (texts, values)
-        return list(known[1])
+        elements = [element for text in texts if text for element in _named(name, split_list, text)]
+        return [_named(name, parse, element) for element in elements]
 
 
 @dataclass(slots=True)
@@ -241,9 +238,6 @@ class Request(_Fields):
     uri: Uri = field(repr=False)
     headers: Headers = field(default_factory=Headers)
     body: bytes = field(default=b"", repr=False)
-    _read: dict[str, tuple[Any, Any]] = field(
-        default_factory=dict[str, tuple[Any, Any]], init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         if not is_token(self.method):
@@ -273,9 +267,6 @@ class Response(_Fields):
     reason: str
     headers: Headers = field(default_factory=Headers)
     body: bytes = field(default=b"", repr=False)
-    _read: dict[str, tuple[Any, Any]] = field(
-        default_factory=dict[str, tuple[Any, Any]], init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         if not 100 <= self.status <= 699:

@@ -44,7 +44,6 @@ BAD_REQUEST, BODY_TOO_LARGE, URI_TOO_LONG, OTHER_VERSION, TOO_LARGE = 400, 413, 
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
-_MANDATORY = ("Via", "From", "To", "Call-ID", "CSeq")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
 
 
@@ -72,7 +71,7 @@ def parse_datagram(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Message:
         raise no_end_of_head(len(data), limits)
     # Folding is undone on the text: a continuation counts as one space (§7.3.1).
     head = _FOLD.sub(" ", data[: end.start()].decode("utf-8", "surrogateescape"))
-    start_line, *lines = (line.removesuffix("\r") for line in head.split("\n"))
+    start_line, *lines = [line.removesuffix("\r") for line in head.split("\n")]
     message = _parse_start_line(start_line, limits)
     message.headers = _parse_headers(lines, limits)
     message.body = _cut_body(data[end.end() :], message.headers, limits)
@@ -96,8 +95,9 @@ def _parse_headers(lines: list[str], limits: Limits) -> Headers:
             headers.add(name.rstrip(WHITESPACE), value)
         except LocalProtocolError as error:
             raise RemoteProtocolError(f"header field {number}: {error}") from None
-    for name in _ONCE:
-        if len(headers.get_all(name)) > 1:
+    repeated = headers.repeated()
+    for name in _ONCE if repeated else ():
+        if name.lower() in repeated:
             raise RemoteProtocolError(f"{name} stands more than once")
     return headers
 
@@ -164,10 +164,7 @@ def _check(message: Message) -> None:
     Contact and the routes of a failure are let pass: nobody sends anything there, and a call must not hang
     because its refusal has a bad Contact.
     """
-    for name in _MANDATORY:
-        if not message.headers.get(name):
-            raise RemoteProtocolError(f"{name} is missing")
-    _ = message.via, message.from_, message.to, message.cseq
+    _ = message.via, message.vias, message.from_, message.to, message.call_id, message.cseq
     if isinstance(message, Response) and message.status >= 400:
         return
     _ = message.contacts, message.record_routes, message.routes

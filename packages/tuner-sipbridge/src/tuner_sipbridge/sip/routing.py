@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeAlias, cast
 
 from tuner_sipbridge.errors import LocalProtocolError
@@ -19,6 +20,7 @@ Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 """The transports that are spoken, as a URI's `transport` parameter names them."""
 
 _MOST_OCTETS_OVER_UDP = 1300
+_HOSTS_KNOWN = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def transport_in_via(name: str) -> Transport:
     return cast(Transport, name.lower()) if name in {"TCP", "TLS"} else "udp"
 
 
+@lru_cache(_HOSTS_KNOWN)
 def is_address(host: str) -> bool:
     """Whether a host is an IP address, IPv6 with or without brackets, and no name."""
     try:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+
+
+def earliest(deadlines: Iterable[float | None]) -> float | None:
+    """The first of several deadlines, None when none of them is set."""
+    known = [at for at in deadlines if at is not None]
+    return min(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,8 @@ class Timers:
 
     def over(self, transport: str) -> Timers:
         """The same base values for `udp`, where messages get lost, or for `tcp` and `tls` (RFC 3261 §17)."""
-        return replace(self, reliable=transport != "udp")
+        reliable = transport != "udp"
+        return self if self.reliable is reliable else replace(self, reliable=reliable)
 
     @property
     def patience(self) -> float:

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import ClassVar, TypeAlias
 
 from tuner_sipbridge.sip.message import Message, Request, Response
-from tuner_sipbridge.sip.timers import Timers
+from tuner_sipbridge.sip.timers import Timers, earliest
 
 
 class State(Enum):
@@ -125,7 +125,7 @@ class Transaction:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` must run next."""
-        return min((at for at in (self._repeat_at, self._timeout_at) if at is not None), default=None)
+        return earliest((self._repeat_at, self._timeout_at))
 
     def handle_timer(self, *, now: float) -> None:
         """Repeat a message or give up, whichever is due; one repeat at most, however late the call comes."""

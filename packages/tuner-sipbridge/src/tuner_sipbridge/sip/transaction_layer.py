@@ -19,7 +19,7 @@ from tuner_sipbridge.sip.routing import (
 )
 from tuner_sipbridge.sip.server_transaction import InviteServer, NonInviteServer
 from tuner_sipbridge.sip.targets import DEFAULT_PENALTY_S, penalty_of
-from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
+from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
 from tuner_sipbridge.sip.transaction import PeerSilent, ResponseReceived
 from tuner_sipbridge.sip.uri import Uri
 
@@ -248,10 +248,9 @@ class TransactionLayer:
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of them all."""
-        transactions = [sent.transaction for sent in self._clients.values()]
-        deadlines = [transaction.next_deadline() for transaction in transactions]
+        deadlines = [sent.transaction.next_deadline() for sent in self._clients.values()]
         deadlines += [server.next_deadline() for server, _ in self._servers.values()]
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def outgoing(self) -> list[tuple[Message, Hop]]:
         """The messages to send, in order, each with where it goes; drained."""

@@ -105,11 +105,8 @@ class Uri:
         password = "" if self.password is None else f":{self.password}"
         userinfo = "" if self.user is None else f"{self.user}{password}@"
         port = "" if self.port is None else f":{self.port}"
-        headers = "&".join(f"{name}={value}" for name, value in self.headers)
-        return (
-            f"{self.scheme}:{userinfo}{bracketed(self.host)}{port}{write_params(self.params)}"
-            f"{'?' + headers if headers else ''}"
-        )
+        headers = "?" + "&".join(f"{name}={value}" for name, value in self.headers) if self.headers else ""
+        return f"{self.scheme}:{userinfo}{bracketed(self.host)}{port}{write_params(self.params)}{headers}"
 
     @property
     def is_sip(self) -> bool:
@@ -147,7 +144,8 @@ class Uri:
     def without_params(self, *names: str) -> Uri:
         """The same URI without the parameters of these names (any case)."""
         dropped = {name.lower() for name in names}
-        return replace(self, params=tuple(pair for pair in self.params if pair[0].lower() not in dropped))
+        kept = tuple(pair for pair in self.params if pair[0].lower() not in dropped)
+        return self if len(kept) == len(self.params) else replace(self, params=kept)
 
     def request_headers(self) -> list[tuple[str, str]]:
         """The headers after `?` as fields of a request that is made from the URI (RFC 3261 §19.1.5).
@@ -169,7 +167,10 @@ class Uri:
 
     def as_request_uri(self) -> Uri:
         """The URI as a Request-URI may be: no headers, no `method` parameter (RFC 3261 §19.1.1, table 1)."""
-        return replace(self.without_params("method"), headers=()) if self.is_sip else self
+        if not self.is_sip:
+            return self
+        bare = self.without_params("method")
+        return replace(bare, headers=()) if bare.headers else bare
 
 
 def escape_user(text: str) -> str:

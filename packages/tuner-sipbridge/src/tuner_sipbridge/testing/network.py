@@ -20,6 +20,7 @@ from tuner_sipbridge.call.replies import NO_SUCH_CALL
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.routing import Address, Hop, note_source, way_back
+from tuner_sipbridge.sip.timers import earliest
 
 _MOST_STEPS = 100_000
 
@@ -266,7 +267,7 @@ class VirtualNetwork:
     def _next_due(self) -> float | None:
         deadlines = [machine.next_deadline() for _, machine in self._running()]
         deadlines += [self._due[0][0]] if self._due else []
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(deadlines)
 
     def _running(self) -> list[tuple[Node, Machine]]:
         return [(node, machine) for node in self._nodes.values() for machine in node.machines.values()]

@@ -74,7 +74,7 @@ async def _ask(hop: Hop, uri: Uri, driver: SipDriver, timers: Timers) -> Inquire
     except TimeoutError:
         return Inquired(str(hop), trace)
     finally:
-        driver.close()
+        await driver.close()
 
 
 async def _settled(hop: Hop, settled: asyncio.Event) -> bool:
