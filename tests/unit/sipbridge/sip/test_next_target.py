@@ -3,11 +3,12 @@
 import pytest
 
 from tuner_sipbridge.sip.client_transaction import cancel_of
+from tuner_sipbridge.sip.layer_events import NoResponse, NotSent, ResponseArrived
 from tuner_sipbridge.sip.message import Message, Request, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.routing import Hop, next_hop
 from tuner_sipbridge.sip.targets import DEFAULT_PENALTY_S
-from tuner_sipbridge.sip.transaction_layer import NoResponse, NotSent, ResponseArrived, TransactionLayer
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
 FIRST, SECOND = Hop("udp", "192.0.2.1", 5061), Hop("tcp", "192.0.2.2", 5062)
 

@@ -1,18 +1,11 @@
 from dataclasses import replace
 
 from tuner_sipbridge.sip.client_transaction import cancel_of
+from tuner_sipbridge.sip.layer_events import NoAck, NoResponse, NotSent, RequestArrived, ResponseArrived
 from tuner_sipbridge.sip.message import Request, Response, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.routing import Hop
-from tuner_sipbridge.sip.transaction_layer import (
-    MOST_REQUESTS,
-    NoAck,
-    NoResponse,
-    NotSent,
-    RequestArrived,
-    ResponseArrived,
-    TransactionLayer,
-)
+from tuner_sipbridge.sip.transaction_layer import MOST_REQUESTS, TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 PEER = Hop("udp", "192.0.2.1", 5099)

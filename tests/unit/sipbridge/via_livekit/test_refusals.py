@@ -47,7 +47,7 @@ def dial(livekit: LiveKitApi, room: MemoryRoom, scenario: Callable[..., Scenario
         (400, "invalid_argument", "488", "Not Acceptable Here", "client_error", "codecs or transport"),
         (408, "deadline_exceeded", "408", "Request Timeout", "upstream_error", "waited in vain"),
         (412, "failed_precondition", "503", "Service Unavailable", "upstream_error", "overloaded or down"),
-        (404, "not_found", "302", "Moved Temporarily", "client_error", "sent us elsewhere"),
+        (404, "not_found", "302", "Moved Temporarily", "upstream_error", "sent us elsewhere"),
         (403, "permission_denied", "403", "Forbidden", "client_error", "403 Forbidden"),
     ],
 )
@@ -127,7 +127,7 @@ async def test_a_callee_who_does_not_pick_up(
     run = await dial((http, twirp_error(code, text)), ring_timeout=7)
     assert run.outcome.kind == kind
     (row,) = run.trace.of("call.timed_out")
-    assert row.fields == {"stage": stage}
+    assert row.fields["stage"] == stage
     assert ("within 7 s" in run.outcome.detail) is (stage == "ringing")
 
 

@@ -17,18 +17,13 @@ from tuner_sipbridge.call.received_invite import ReceivedInvite, Stage
 from tuner_sipbridge.call.requests import Reach
 from tuner_sipbridge.sdp.crypto import PLAIN, Srtp
 from tuner_sipbridge.sdp.session import SessionDescription
+from tuner_sipbridge.sip.layer_events import NoResponse, NotSent, RequestArrived, ResponseArrived
 from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Address, Hop, transport_in_via
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
-from tuner_sipbridge.sip.transaction_layer import (
-    NoResponse,
-    NotSent,
-    RequestArrived,
-    ResponseArrived,
-    TransactionLayer,
-)
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
 
 class InboundCall(InCall):

@@ -7,10 +7,11 @@ from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.requests import PRODUCT, SDP, Reach
 from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.sip.headers import Headers, NameAddr
+from tuner_sipbridge.sip.layer_events import NoResponse, NotSent
 from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.routing import Address, Hop
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers
-from tuner_sipbridge.sip.transaction_layer import NoResponse, NotSent, TransactionLayer
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 

@@ -37,18 +37,12 @@ from tuner_sipbridge.errors import NegotiationFailed as NegotiationError
 from tuner_sipbridge.sdp.session import SessionDescription
 from tuner_sipbridge.sip.dialog import Dialog
 from tuner_sipbridge.sip.headers import NameAddr
+from tuner_sipbridge.sip.layer_events import LayerEvent, NoResponse, NotSent, RequestArrived, ResponseArrived
 from tuner_sipbridge.sip.message import Message, Request, Response
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.routing import Address, Hop, Transport
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
-from tuner_sipbridge.sip.transaction_layer import (
-    LayerEvent,
-    NoResponse,
-    NotSent,
-    RequestArrived,
-    ResponseArrived,
-    TransactionLayer,
-)
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 _NO_ANSWER = Reason("SIP", 408, "nobody answered in time")

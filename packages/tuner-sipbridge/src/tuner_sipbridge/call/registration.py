@@ -16,16 +16,11 @@ from tuner_sipbridge.call.transacting import Transacting
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.grammar import decimal
 from tuner_sipbridge.sip.headers import Headers, NameAddr
+from tuner_sipbridge.sip.layer_events import NoResponse, NotSent, RequestArrived, ResponseArrived
 from tuner_sipbridge.sip.message import REASONS, Request, Response
 from tuner_sipbridge.sip.routing import Address, Hop, Transport, hop_uri
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
-from tuner_sipbridge.sip.transaction_layer import (
-    NoResponse,
-    NotSent,
-    RequestArrived,
-    ResponseArrived,
-    TransactionLayer,
-)
+from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 from tuner_sipbridge.sip.uri import Uri
 
 _MOST_TRIES = 5

@@ -185,21 +185,15 @@ def dial(
                 trunks=trunks_of(trunk),
                 next_target_after=next_target_after,
                 extensions=extensions_of(
-                    extensions_for(None, known),
-                    interval_s=session_interval,
-                    refresher=refresher,
-                    least_s=min_se,
-                    reliable=reliable,
+                    extensions_for(None, known), session_interval, refresher, min_se, reliable
                 ),
                 codecs=spoken(codec),
                 late_offer=late_offer,
                 transfers="follow" if follow_transfers else "decline",
             )
         )
-        batch = asyncio.run(
-            _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
-        )
-        _finish(batch, out, pcap, as_json=as_json)
+        batch = _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
+        _finish(asyncio.run(batch), out, pcap, as_json=as_json)
 
 
 def run(
@@ -249,11 +243,7 @@ def run(
             trunks=trunks_of(trunk),
             next_target_after=next_target_after,
             extensions=extensions_of(
-                extensions_for(None, known),
-                interval_s=session_interval,
-                refresher=refresher,
-                least_s=min_se,
-                reliable=reliable,
+                extensions_for(None, known), session_interval, refresher, min_se, reliable
             ),
             transfers="follow" if follow_transfers else "decline",
         )

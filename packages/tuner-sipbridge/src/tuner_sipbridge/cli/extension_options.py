@@ -76,7 +76,6 @@ FollowTransfers = Annotated[
 
 def extensions_of(
     terms: Extensions,
-    *,
     interval_s: int | None,
     refresher: Refresher | None,
     least_s: int | None,

@@ -7,6 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from tuner_sipbridge.sip.client_transaction import InviteClient, NonInviteClient
+from tuner_sipbridge.sip.layer_events import (
+    LayerEvent,
+    NoAck,
+    NoResponse,
+    NotSent,
+    RequestArrived,
+    ResponseArrived,
+)
 from tuner_sipbridge.sip.message import Message, Request, Response, response_to
 from tuner_sipbridge.sip.next_target import copy_of, onwards, set_next_branch, set_transport
 from tuner_sipbridge.sip.routing import (
@@ -26,46 +34,6 @@ from tuner_sipbridge.sip.uri import Uri
 Key: TypeAlias = tuple[str, ...]
 Client: TypeAlias = InviteClient | NonInviteClient
 Server: TypeAlias = InviteServer | NonInviteServer
-
-
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
-    """A new request, or the ACK to a 2xx. All but ACK wait for `respond`."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseArrived:
-    """A response to a request of ours."""
-
-    request: Request
-    response: Response
-
-
-@dataclass(frozen=True, slots=True)
-class NoResponse:
-    """A request of ours was not answered in time (Timer B or F)."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """A request of ours did not reach the far end, as the transport says (RFC 3261 §17.1.4)."""
-
-    request: Request
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoAck:
-    """Our final response to an INVITE was not acknowledged in time (Timer H)."""
-
-    request: Request
-
-
-LayerEvent: TypeAlias = RequestArrived | ResponseArrived | NoResponse | NotSent | NoAck
 
 
 @dataclass(slots=True)
