@@ -77,7 +77,7 @@ from tuner_sipbridge.report.collect import report_on
 from tuner_sipbridge.report.ladder_text import ladder_text
 from tuner_sipbridge.report.progress import BatchDisplay
 from tuner_sipbridge.report.terminal import print_results, results_console
-from tuner_sipbridge.via_livekit.callee import callee_of, target_of
+from tuner_sipbridge.via_livekit.callee import target_of
 from tuner_sipbridge.via_livekit.terms import TrunkTerms
 
 if TYPE_CHECKING:
@@ -156,24 +156,21 @@ def dial(
             wait_until_answered=wait_until_answered,
             max_call_duration_s=max_call,
         )
-        if via is Way.livekit:
-            uri = target_of(uri)
-            callee_of(uri, terms)
-        else:
+        if via is Way.sip:
             dialable(uri, routed=bool(trunk))
         played = Scenario.load(scenario)
         target = Target(
             agent="agent",
-            uri=uri,
+            uri=target_of(uri),
             ring_timeout_s=ring_timeout,
             headers=pairs_of("--header", header),
             srtp=srtp.value,
         )
         plan = BatchPlan.of([target], [(played, 1)], name=played.name)
-        dialer = (
-            livekit_dialer(terms)
-            if via is Way.livekit
-            else Dialer(
+        if via is Way.livekit:
+            dialer = livekit_dialer(target.uri, terms)
+        else:
+            dialer = Dialer(
                 username=username,
                 password=password,
                 transport=transport.value,
@@ -191,7 +188,6 @@ def dial(
                 late_offer=late_offer,
                 transfers="follow" if follow_transfers else "decline",
             )
-        )
         batch = _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
         _finish(asyncio.run(batch), out, pcap, as_json=as_json)
 

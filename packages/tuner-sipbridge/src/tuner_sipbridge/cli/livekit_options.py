@@ -12,6 +12,7 @@ import typer
 
 from tuner_sipbridge.errors import LocalProtocolError, SipBridgeError
 from tuner_sipbridge.via_livekit.account import LiveKitAccount
+from tuner_sipbridge.via_livekit.callee import callee_of
 from tuner_sipbridge.via_livekit.terms import TrunkTerms
 
 if TYPE_CHECKING:
@@ -118,13 +119,14 @@ def check_options(via: Way, context: typer.Context) -> None:
             raise LocalProtocolError(f"{option} is for --via livekit")
 
 
-def livekit_dialer(terms: TrunkTerms) -> LiveKitDialer:
-    """The dialer that calls through the LiveKit project of the environment.
+def livekit_dialer(target: str, terms: TrunkTerms) -> LiveKitDialer:
+    """The dialer that calls `target` through the LiveKit project of the environment.
 
     Raises:
-        LocalProtocolError: a variable is not set.
+        LocalProtocolError: a variable is not set, or LiveKit cannot call that target on these terms.
         SipBridgeError: the extra is not installed.
     """
+    callee_of(target, terms)
     try:
         from tuner_sipbridge.via_livekit.dialer import LiveKitDialer
     except ImportError as error:
