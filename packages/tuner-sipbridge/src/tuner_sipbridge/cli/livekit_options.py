@@ -69,7 +69,7 @@ WaitUntilAnswered = Annotated[
     ),
 ]
 
-_LIVEKIT_ONLY = (
+LIVEKIT_ONLY = (
     "trunk_id",
     "from_number",
     "room",
@@ -78,6 +78,7 @@ _LIVEKIT_ONLY = (
     "max_call",
     "wait_until_answered",
 )
+"""What shapes the call that LiveKit makes, and no other."""
 _SIP_ONLY = (
     "call_id",
     "register",
@@ -115,7 +116,7 @@ def check_options(via: Way, context: typer.Context) -> None:
         for option in _given(context, _SIP_ONLY):
             raise LocalProtocolError(f"{option} does not go with --via livekit: LiveKit makes the SIP call")
     else:
-        for option in _given(context, _LIVEKIT_ONLY):
+        for option in _given(context, LIVEKIT_ONLY):
             raise LocalProtocolError(f"{option} is for --via livekit")
 
 

@@ -10,6 +10,13 @@ from typing import Annotated
 import typer
 
 from tuner_sipbridge.cli.exits import FAILED, USAGE, errors_as_exit_codes
+from tuner_sipbridge.cli.extension_options import (
+    MinSe,
+    Reliable,
+    SessionInterval,
+    SessionRefresher,
+    extensions_of,
+)
 from tuner_sipbridge.cli.location_options import (
     DEFAULT_NEXT_TARGET_AFTER_S,
     NameServer,
@@ -40,6 +47,7 @@ from tuner_sipbridge.cli.transport_options import (
     tls_settings,
 )
 from tuner_sipbridge.cli.verdict_lines import shown
+from tuner_sipbridge.dialer.provided import extensions_for
 from tuner_sipbridge.providers import find_provider
 from tuner_sipbridge.verify.run import Access
 from tuner_sipbridge.verify.run import verify as walk
@@ -71,6 +79,10 @@ def verify(
     srtp: Srtp = SrtpChoice.off,
     codec: Codecs = None,
     late_offer: LateOffer = False,
+    session_interval: SessionInterval = None,
+    refresher: SessionRefresher = None,
+    min_se: MinSe = None,
+    reliable: Reliable = None,
     pcap: Pcap = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the verdicts as JSON, nothing else.")
@@ -83,8 +95,9 @@ def verify(
     # All that the package would log is in the verdicts.
     logging.getLogger("tuner_sipbridge").addHandler(logging.NullHandler())
     with errors_as_exit_codes():
+        known = None if provider is None else find_provider(provider)
         access = Access(
-            provider=None if provider is None else find_provider(provider),
+            provider=known,
             username=username,
             password=password,
             transport=transport.value,
@@ -98,6 +111,9 @@ def verify(
             srtp=srtp.value,
             codecs=spoken(codec),
             late_offer=late_offer,
+            extensions=extensions_of(
+                extensions_for(None, known), session_interval, refresher, min_se, reliable
+            ),
             headers=pairs_of("--header", header),
         )
         result = asyncio.run(walk(uri, access)) if as_json else shown(uri, access)

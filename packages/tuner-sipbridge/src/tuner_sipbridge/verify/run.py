@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.utterance import SAMPLE_RATE, Utterance
 from tuner_sipbridge.dialer.dialer import Dialer
@@ -63,6 +64,7 @@ class Access:
         srtp: whether SRTP is offered, or demanded.
         codecs: what is offered, best first; by default what the provider takes, else G.711.
         late_offer: INVITE without SDP.
+        extensions: session timer and reliable provisional responses; the provider's when None.
         headers: further headers of the INVITE.
     """
 
@@ -80,6 +82,7 @@ class Access:
     srtp: SrtpPolicy = "off"
     codecs: tuple[str, ...] | None = None
     late_offer: bool = False
+    extensions: Extensions | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
@@ -263,6 +266,7 @@ class _Walk:
             srtp=access.srtp,
             codecs=access.codecs,
             late_offer=access.late_offer,
+            extensions=access.extensions,
         )
         try:
             async with (
