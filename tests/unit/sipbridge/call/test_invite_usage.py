@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tuner_sipbridge.call.events import Answered, Ended, Renegotiated
+from tuner_sipbridge.call.events import Answered, Ended, Parted, Renegotiated
 from tuner_sipbridge.sdp.session import SessionDescription
 
 Dial = Callable[..., Any]
@@ -74,7 +74,7 @@ class TestBye:
         standing.ask("BYE")
         assert standing.responses[-1].status == 200
         standing.reply(481, to=standing.requests[-1])
-        assert standing.happened == [Ended("caller")]
+        assert standing.happened == [Ended("caller"), Parted(481)]
         standing.assert_at_rest()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tuner_sipbridge.call.challenge import Challenger
-from tuner_sipbridge.call.events import Answered, Ended, Incoming, Unreachable
+from tuner_sipbridge.call.events import Answered, Ended, Incoming, Parted, Unreachable
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.requests import Reach
@@ -83,7 +83,18 @@ def test_a_connection_that_is_lost_in_mid_call_leaves_the_call_standing(dial: Di
     bench.collect()
     assert bench.names == ["INVITE", "ACK", "BYE", "BYE"]
     bench.reply(200, to=bench.requests[-1])
-    assert bench.happened[-1] == Ended("caller", "")
+    assert bench.happened[-2:] == [Ended("caller", ""), Parted(200)]
+    bench.assert_at_rest()
+
+
+def test_a_bye_that_cannot_be_delivered_is_told(dial: Dial):
+    bench = dial(transport="tcp")
+    bench.answer()
+    bench.call.hang_up(now=2.0)
+    bench.collect()
+    bench.call.unreachable(bench.hops[-1], "refused", now=2.1)
+    bench.collect()
+    assert bench.happened[-1] == Parted(0)
     bench.assert_at_rest()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tuner_sipbridge.call.events import ChangeRefused, Ended, Renegotiated
+from tuner_sipbridge.call.events import ChangeRefused, Ended, Parted, Renegotiated
 from tuner_sipbridge.call.ids import Credentials
 from tuner_sipbridge.sdp.session import SessionDescription
 
@@ -218,7 +218,7 @@ class TestHangingUpMeanwhile:
         standing.reply(200, to=bye)
         standing.reply(487, to=invite)
         assert standing.requests[-1].method == "ACK"
-        assert [type(event) for event in standing.happened] == [Ended]
+        assert [type(event) for event in standing.happened] == [Ended, Parted]
         standing.assert_at_rest()
 
     def test_a_far_end_that_never_answers_it_is_not_waited_for(self, standing: Any):

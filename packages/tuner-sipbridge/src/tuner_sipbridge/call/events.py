@@ -2,8 +2,8 @@
 
 A call gives exactly one closing event: `Rejected`, `AuthenticationRefused`, `Cancelled`, `TimedOut`,
 `NegotiationFailed` or `Ended`. It is given at the moment the outcome is settled: `hang_up` gives `Ended`
-when the BYE is handed out, not when it is answered. The machine may have messages to send for a while after
-that; it says `finished` when it has none left.
+when the BYE is handed out; what becomes of that BYE is told by `Parted`. The machine may have messages to send for a
+while after that; it says `finished` when it has none left.
 
 `by` names a party: `caller` is the UAC side of the call, `agent` the UAS side, whichever of the two we are.
 """
@@ -226,6 +226,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Parted:
+    """Our BYE has its final response, or none is to be had; comes after `Ended` (RFC 3261 §15.1.1).
+
+    Attributes:
+        status: of the response; 0 when none came before Timer F, or the BYE could not be sent.
+    """
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """A UAS has an INVITE to decide on; with a challenger, only once the credentials are verified.
 
@@ -258,6 +269,7 @@ CallEvent: TypeAlias = (
     | Unreachable
     | NegotiationFailed
     | Ended
+    | Parted
     | Incoming
 )
 

@@ -8,7 +8,7 @@ from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.authentication import Authentication
 from tuner_sipbridge.call.causes import NO_FAILURE, Failure, failure_of
 from tuner_sipbridge.call.dialog_requests import DialogRequests, Gone
-from tuner_sipbridge.call.events import CallEvent, Ended, Party
+from tuner_sipbridge.call.events import CallEvent, Ended, Parted, Party
 from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.info import take_info
@@ -126,12 +126,12 @@ class InviteUsage:
         self.own.peer_takes_update = "UPDATE" in allowed
 
     def events(self) -> list[CallEvent]:
-        """What happened; drained. The end of the dialog comes last, and after it nothing."""
+        """What happened; drained. After the end of the dialog comes only what became of its BYE."""
         machines = (self.peers, self.own, self.transfers)
         events = [event for machine in machines for event in machine.events()]
         own, self._events = self._events, []
         if self._told_end:
-            return []
+            return [event for event in own if isinstance(event, Parted)]
         self._told_end = self._over
         return events + own
 
@@ -276,7 +276,10 @@ class InviteUsage:
 
     def _send_bye(self, now: float) -> None:
         headers = [("Reason", str(self._farewell))] if self._farewell is not None else []
-        self.requests.send("BYE", now=now, headers=headers)
+        self.requests.send("BYE", now=now, then=self._after_bye, headers=headers)
+
+    def _after_bye(self, response: Response | None, now: float) -> None:
+        self._events.append(Parted(response.status if response is not None else 0))
 
     def _reply(self, reply: replies.Reply, request: Request, now: float) -> None:
         self._layer.respond(reply.to(request), now=now)

@@ -15,6 +15,7 @@ from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
+from tuner_sipbridge.dialer.goodbyes import Goodbyes
 from tuner_sipbridge.dialer.leg_terms import NOBODY, LegTerms
 from tuner_sipbridge.dialer.outcome import outcome_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
@@ -133,6 +134,7 @@ class Dialer:
         self._at_once, self._ids = at_once, RandomIds()
         self._own_engine: PyMediaEngine | None = None
         self._locator = Locator(Resolver(name_server=read_name_server(name_server) if name_server else None))
+        self._goodbyes = Goodbyes(patience_s=next_target_after)
         ways = Ways(self._locator, transport=transport, local_host=host, trunks=trunks)
         self._sockets = Sockets(self._new_driver, port=port, tls=self._tls.certificate is not None)
         registrations = Registrations(
@@ -178,8 +180,13 @@ class Dialer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Withdraw registrations, close sockets and engine."""
+        """Let calls that were hung up say goodbye, withdraw registrations, close sockets and engine.
+
+        A BYE or CANCEL that nobody has confirmed is waited for until it is given up (Timer F), at most
+        `next_target_after` and 2 s: the time in which the next address of a name gets it.
+        """
         try:
+            await self._goodbyes.said()
             if self._placing.registrations is not None:
                 await self._placing.registrations.close()
         finally:
@@ -228,7 +235,7 @@ class Dialer:
             await call.answered()
             yield AnsweredCall(call, speech=self._speech)
         finally:
-            await call.close()
+            await self._goodbyes.after(call)
 
     async def render(self, scenario: Scenario) -> dict[int, Utterance]:
         """What the caller will say, by index of the step: for `run`, when a scenario is played more than once.
@@ -300,7 +307,7 @@ class Dialer:
         except CallError:
             pass  # the closing event says the same, and the outcome is made from it
         finally:
-            await call.close()
+            await self._goodbyes.after(call)
         return CallRun.of(call, scenario=scenario.name, outcome=call.outcome(completed=completed))
 
     async def _place(

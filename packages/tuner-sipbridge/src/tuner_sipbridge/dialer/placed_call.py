@@ -23,7 +23,7 @@ from tuner_sipbridge.net.driver import Leg
 from tuner_sipbridge.net.negotiated_media import parameters_of
 from tuner_sipbridge.providers import Provider
 from tuner_sipbridge.sdp.negotiation import Negotiated
-from tuner_sipbridge.sip.message import REASONS, Message, Response
+from tuner_sipbridge.sip.message import REASONS, Message, Request
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.uri import Uri
@@ -32,7 +32,7 @@ from tuner_sipbridge.trace import Trace
 logger = logging.getLogger("tuner_sipbridge.dialer")
 
 GOODBYE_S = 2.0
-"""How long closing a call waits for the far end's answer to CANCEL or BYE; the machine goes on without us."""
+"""How long closing a call waits for the far end's answer to CANCEL or BYE; the dialer waits on, at its own end."""
 
 LEAVING_S = 0.5
 """How long after its last report the agent that transferred us has for its BYE; then ours is sent."""
@@ -73,6 +73,7 @@ class PlacedCall(DialledLeg):
         self._media_error: MediaError | None = None
         self._answered = asyncio.Event()
         self._goodbye = asyncio.Event()
+        self._cancelling = False
 
     async def answered(self) -> None:
         """Wait until the far end picks up and media runs.
@@ -125,6 +126,12 @@ class PlacedCall(DialledLeg):
         if leg is not None and machine is not None and not self._over.is_set():
             leg.act(lambda now: step(machine, now))
 
+    async def parted(self) -> None:
+        """Wait until the far end has confirmed BYE or CANCEL, or nobody is left who would."""
+        await self._over.wait()
+        if self._cancelling or self.trace.first("call.answered") is not None:
+            await self._goodbye.wait()
+
     async def close(self) -> None:
         """Hang up if need be, wait shortly for the far end to agree, and take the recording."""
         if self.media is not None:
@@ -132,9 +139,7 @@ class PlacedCall(DialledLeg):
         self.hang_up()
         try:
             async with asyncio.timeout(GOODBYE_S):
-                await self._over.wait()
-                if self.trace.first("call.answered") is not None:
-                    await self._goodbye.wait()
+                await self.parted()
         except TimeoutError:
             logger.info("call %r: the far end did not confirm the end of the call", self.sip_call_id)
         self.media = await self._stream.close()
@@ -156,7 +161,9 @@ class PlacedCall(DialledLeg):
         note_message(self.trace, message, peer, sent=sent, now=now)
         if not sent and self._attempts is not None:
             self._attempts.note(message, now=now)
-        if isinstance(message, Response) and message.cseq.method == "BYE" and message.status >= 200:
+        if isinstance(message, Request):
+            self._cancelling = self._cancelling or (sent and message.method == "CANCEL")
+        elif self._cancelling and message.status >= 200 and message.cseq.method == "CANCEL":
             self._goodbye.set()
 
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
@@ -182,6 +189,8 @@ class PlacedCall(DialledLeg):
                 self._take_transfer(event)
             case signalling.TransferProgress(status=status, final=True):
                 self._conclude_transfer(status)
+            case signalling.Parted():
+                self._goodbye.set()
             case _ if is_closing(event):
                 self._close_with(event)
             case _:

@@ -50,6 +50,8 @@ def _row(event: signalling.CallEvent) -> tuple[str, dict[str, Any]] | None:
             return "agent.digit", {"digit": digit, "duration_s": duration_s, "by": "INFO"}
         case signalling.PartiesNamed(parties=parties):
             return "call.parties", parties.to_fields()
+        case signalling.Parted(status=0):
+            return "call.bye_unanswered", {}
         case _:
             return None
 

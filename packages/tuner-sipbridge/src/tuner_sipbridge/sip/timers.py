@@ -24,12 +24,14 @@ class Timers:
         t2: longest interval between repeats of a non-INVITE request or of a response to an INVITE.
         t4: longest time a message stays in the network.
         reliable: True over TCP and TLS.
+        gives_up_s: after so long without any response a request of ours is given up; 64*T1 when None.
     """
 
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
     reliable: bool = False
+    gives_up_s: float | None = None
 
     def over(self, transport: str) -> Timers:
         """The same base values for `udp`, where messages get lost, or for `tcp` and `tls` (RFC 3261 §17)."""
@@ -49,7 +51,7 @@ class Timers:
     @property
     def b(self) -> float:
         """INVITE client transaction: no response at all (§17.1.1.2)."""
-        return self.patience
+        return self.patience if self.gives_up_s is None else self.gives_up_s
 
     @property
     def d(self) -> float:
@@ -67,7 +69,7 @@ class Timers:
     @property
     def f(self) -> float:
         """Non-INVITE client transaction: no final response (§17.1.2.2)."""
-        return self.patience
+        return self.patience if self.gives_up_s is None else self.gives_up_s
 
     @property
     def g(self) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tuner_sipbridge.call.causes import cause_of
 from tuner_sipbridge.sip.digest import challenges_of
 from tuner_sipbridge.sip.message import Request, Response
+from tuner_sipbridge.sip.timers import DEFAULT_TIMERS
 from tuner_sipbridge.verify import advice
 from tuner_sipbridge.verify.facts import Facts, Step
 from tuner_sipbridge.verify.reading import (
@@ -53,6 +54,8 @@ def invite(facts: Facts) -> Step | None:
     if facts.call.first("call.timed_out") is not None:
         waited = facts.call.events[-1].at - sent[0][0] if sent else 0.0
         detail = f"no answer at all to {len(sent)} INVITE{'s' if len(sent) > 1 else ''} in {waited:.0f} s"
+        if facts.hurried_s is not None:
+            detail += f", nor to OPTIONS{_cut_short(facts.hurried_s)}"
         return Step("invite", "failed", _tried(facts) + detail, advice.on_silence(facts))
     if facts.over and facts.problem and not sent:
         return Step("invite", "failed", facts.problem, "nothing was sent: see what this says of the options")
@@ -170,6 +173,14 @@ def _heard_first(facts: Facts, sent: list[tuple[float, Request]], first: Heard) 
     change = f"{facts.there}: mend or remove the target that fails" if dead else ""
     verdict = "warning" if repeats > 0 or dead else "ok"
     return Step("invite", verdict, dead + said + _seen_as(first, sent[0][1]), change)
+
+
+def _cut_short(waited_s: float) -> str:
+    """That a call would wait longer, where it would."""
+    whole_s = DEFAULT_TIMERS.b
+    if waited_s >= whole_s:
+        return ""
+    return f"; dial waits {whole_s:g} s (Timer B), and so does verify with --next-target-after {whole_s:g}"
 
 
 def _tried(facts: Facts, *, before: float = float("inf")) -> str:

@@ -99,6 +99,7 @@ class Facts:
         checked: how certificates are checked: `ca`, `pin`, or `nothing`.
         inquiries: the targets that were asked by OPTIONS.
         inquired: nothing more comes of OPTIONS.
+        hurried_s: no target answered OPTIONS, so INVITE is given up after so many seconds of silence; None otherwise.
         tls_there: the port that is called over TCP speaks TLS.
         registering: a registration was asked for.
         call: the call.
@@ -124,6 +125,7 @@ class Facts:
     checked: Literal["ca", "pin", "nothing"] = "ca"
     inquiries: tuple[Inquired, ...] = ()
     inquired: bool = False
+    hurried_s: float | None = None
     tls_there: bool = False
     registering: bool = False
     call: Trace = field(default_factory=Trace, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ class Access:
         ring_timeout_s: CANCEL after so long without an answer.
         name_server: address, or address and port, to ask in place of the system's.
         trunks: ways out; the URI's own host is called without any.
-        next_target_after_s: without any response for so long, the next target is tried.
+        next_target_after_s: without any response for so long, the next target is tried; where no target answered
+            OPTIONS, the last one has no more time either, in place of Timer B (RFC 3261 §17.1.1.2).
         register: register before the call, at the URI's host or at this SIP URI.
         srtp: whether SRTP is offered, or demanded.
         codecs: what is offered, best first; by default what the provider takes, else G.711.
@@ -244,6 +245,9 @@ class _Walk:
         if hop.transport == "tcp" and first.first("call.unreachable") is not None:
             facts.tls_there = await speaks_tls(hop)
         facts.inquired = True
+        heard = [one for one in facts.inquiries if answers(one.trace, "OPTIONS")]
+        if not heard and len(facts.inquiries) == len(self._targets):
+            facts.hurried_s = min(access.next_target_after_s, self._timers.b)
         self._tell()
         return not all(one.refused for one in facts.inquiries)
 
@@ -257,7 +261,7 @@ class _Walk:
             tls=access.tls,
             public_address=access.public_address,
             engine=engine,
-            timers=self._timers,
+            timers=replace(self._timers, gives_up_s=facts.hurried_s),
             provider=access.provider,
             name_server=access.name_server,
             trunks=access.trunks,
