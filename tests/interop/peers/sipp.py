@@ -26,20 +26,33 @@ class Sipp:
         transport: Literal["udp", "tcp"] = "udp",
         *,
         far: str = "",
+        calls: int = 1,
+        echo: bool = True,
         options: tuple[str, ...] = (),
     ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
-        """One call of a scenario; gives SIPp's URI and its process. With `far` it calls there, else it waits."""
+        """Calls of a scenario; gives SIPp's URI and its process. With `far` it calls there, else it waits.
+
+        Args:
+            scenario: a name in `sipp/`, or a path.
+            transport: of SIP.
+            far: whom to call; empty to be called.
+            calls: how many, after which SIPp ends.
+            echo: send what comes back as audio.
+            options: further ones of its command line.
+        """
         port, media = free_port(), free_port()
+        file = SCENARIOS / Path(scenario).with_suffix(".xml")
+        scenario = Path(scenario).stem
         with (self._folder / f"{scenario}.complaints.log").open("wb") as complaints:
             process = await asyncio.create_subprocess_exec(
-                *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port)),
-                *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", "1", *([far] if far else [])),
+                *("sipp", "-sf", str(file), "-i", "127.0.0.1", "-p", str(port)),
+                *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", str(calls), *([far] if far else [])),
                 *(
                     "-mi",
                     "127.0.0.1",
                     "-mp",
                     str(media),
-                    "-rtp_echo",
+                    *(["-rtp_echo"] if echo else []),
                     "-nostdin",
                     "-timeout",
                     "20s",
@@ -82,3 +95,8 @@ class Sipp:
     def messages(self, scenario: str) -> str:
         """What SIPp sent and received."""
         return (self._folder / f"{scenario}.messages.log").read_text(errors="replace")
+
+    def complaints(self, scenario: str) -> str:
+        """What SIPp found wrong; empty when nothing."""
+        errors = self._folder / f"{scenario}.errors.log"
+        return errors.read_text(errors="replace") if errors.exists() else ""

@@ -183,7 +183,7 @@ class Dialer:
         """Let calls that were hung up say goodbye, withdraw registrations, close sockets and engine.
 
         A BYE or CANCEL that nobody has confirmed is waited for until it is given up (Timer F), at most
-        `next_target_after` and 2 s: the time in which the next address of a name gets it.
+        `next_target_after` seconds more: by then the next address of a name has had it for 2 s.
         """
         try:
             await self._goodbyes.said()

@@ -8,10 +8,6 @@ from typing import Protocol
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
 
-NEXT_TARGET_ANSWERS_S = 2.0
-"""What the next target of a name has to confirm a BYE in: time for two repeats (Timer E, RFC 3261 §17.1.2.2)."""
-
-
 class Leaving(Protocol):
     """A call that is to be left."""
 
@@ -27,17 +23,18 @@ class Leaving(Protocol):
 class Goodbyes:
     """The calls whose BYE or CANCEL is under way.
 
-    A dialer that closed its sockets under them would leave an agent on the line, who listens on and is billed.
+    A dialer that closed its sockets under them would leave an agent on the line, who listens on and is billed. Closing
+    a call waits 2 s for the answer; what is left after that, `said` waits for.
     """
 
     def __init__(self, *, patience_s: float) -> None:
         """Begin with none.
 
         Args:
-            patience_s: seconds without any response after which a BYE goes to the next target of a name.
+            patience_s: seconds without any response after which a BYE goes to the next target of a name; `said` waits
+                no longer, so that a next target has those 2 s too.
         """
-        self.bound_s = patience_s + NEXT_TARGET_ANSWERS_S
-        """How long `said` waits at most."""
+        self._bound_s = patience_s
         self._waits: set[asyncio.Task[None]] = set()
 
     async def after(self, call: Leaving) -> None:
@@ -48,16 +45,16 @@ class Goodbyes:
         await call.close()
 
     async def said(self) -> None:
-        """Wait until the end of each call is confirmed, or given up (Timer F), or `bound_s` is over."""
+        """Wait until the end of each call is confirmed, or given up (Timer F), or the bound is over."""
         waits = set(self._waits)
         try:
             if waits:
                 logger.info("%d calls: waiting for the far end to confirm their end", len(waits))
-                _, silent = await asyncio.wait(waits, timeout=self.bound_s)
+                _, silent = await asyncio.wait(waits, timeout=self._bound_s)
                 if silent:
                     logger.warning(
                         "%d calls: the far end did not confirm their end in %g s; it may hold them until it gives up",
-                        *(len(silent), self.bound_s),
+                        *(len(silent), self._bound_s),
                     )
         finally:
             for task in waits:
