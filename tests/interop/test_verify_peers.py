@@ -107,7 +107,7 @@ async def test_a_user_agent_with_audio_both_ways(
     access = Access(tls=TlsSettings(ca_file=authority.file), srtp=srtp, codecs=codecs)
     async with baresip.running(authority, TONE):
         result = await verify(baresip.uri(user, transport), access, listen_s=0.6, engine=engine)
-        assert result.passed, result.steps
+        assert result.passed, "\n".join(map(str, result.steps))
         await baresip.event("CALL_CLOSED")
         heard = baresip.heard()
     assert step(result, "sdp").detail.startswith(said)

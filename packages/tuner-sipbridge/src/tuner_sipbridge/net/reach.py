@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 
 _PROBE_EACH_S = 1.0
 """Hosts send few ICMP errors a second (RFC 1812 §4.3.2.8); one may be lost."""
+_CLOSES_WITHIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,17 @@ async def _connect(hop: Hop, context: ssl.SSLContext | None) -> _Shown | None:
         certificate = _certificate(fields) if fields else None
         return tls.version() or "", certificate, tls.getpeercert(True) or b"", alternatives_of(tls)
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
+        await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close, with no waiting for a far end that leaves close_notify without an answer, as it may (RFC 8446 §6.1)."""
+    writer.close()
+    try:
+        async with asyncio.timeout(_CLOSES_WITHIN_S):
             await writer.wait_closed()
+    except OSError:
+        writer.transport.abort()
 
 
 async def _read_untrusted(hop: Hop, tls: TlsSettings, within_s: float) -> PeerCertificate | None:
