@@ -119,6 +119,21 @@ async def test_ack_and_bye_go_by_srv_and_bye_passes_a_silent_target(
     assert {call.call_id for call in second.requests} == {run.sip_call_id, again.sip_call_id}
 
 
+async def test_a_dialer_that_is_left_at_once_still_lets_a_bye_pass_a_silent_target(
+    name_server: Serve, engine: PyMediaEngine, dead_port: int
+):
+    """The next target has its turn after the time that closing a call takes."""
+    async with agent() as first, agent() as second:
+        server = await name_server(*zone(dead_port, second.port))
+        async with Dialer(
+            engine=engine, name_server="{}:{}".format(*server), next_target_after=2.2
+        ) as dialer:
+            run = await dialer.run(f"sip:agent@127.0.0.1:{first.port}", PAUSE)
+            assert second.methods() == []
+    assert second.methods() == ["BYE"]
+    assert run.trace.first("call.bye_unanswered") is None
+
+
 async def test_a_bye_that_a_target_answers_503_goes_to_the_next(name_server: Serve, engine: PyMediaEngine):
     async with agent() as first, agent(bye=503) as busy, agent() as third:
         server = await name_server(*zone(busy.port, third.port))

@@ -220,7 +220,7 @@ async def test_a_silent_host(engine: MediaEngine):
 @pytest.mark.parametrize(
     ("status", "provider", "change"),
     [
-        (404, "twilio", "at Twilio this means: there is no SIP Domain of this name"),
+        (404, "twilio", "at Twilio this most likely means: there is no SIP Domain of this name"),
         (486, "livekit", "no trunk or no dispatch rule takes this call"),
         (488, "asterisk", "allow ulaw or alaw at the endpoint"),
         (503, None, "on the far side: see that the agent is running"),
@@ -280,7 +280,9 @@ async def test_the_dialer_tells_the_provider_s_meaning_of_a_refusal_too(engine: 
         Dialer(engine=engine, provider=find_provider("asterisk")) as dialer,
     ):
         run = await dialer.run(uri, beep)
-        with pytest.raises(CallRejected, match="at Asterisk this means: the endpoint allows none"):
+        with pytest.raises(
+            CallRejected, match="at Asterisk this most likely means: the endpoint allows none"
+        ):
             async with dialer.dial(uri):
                 pass
     assert "488" in run.outcome.detail

@@ -14,6 +14,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `call.answered` | status |
 | `call.renegotiated` | send, receive, codec |
 | `call.change_refused` | status (0: given up), why |
+| `call.bye_unanswered` | none: no final response to our BYE came, or it could not be sent |
 | `call.redirected` | status, target |
 | `call.transfer_requested` | target, attended |
 | `call.transfer_progress` | status, text, final: of a transfer in either direction |

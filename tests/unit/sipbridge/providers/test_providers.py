@@ -75,7 +75,11 @@ def test_a_status_is_told_in_the_providers_terms_with_what_to_change() -> None:
     advice = find_provider("livekit").advice(486)
     assert advice.startswith("at LiveKit SIP this means: no trunk or no dispatch rule")
     assert "numbers" in advice
-    assert find_provider("livekit").advice(500) == ""
+    assert find_provider("livekit").advice(501) == ""
+    # Its pages tell of the limit, and of no status.
+    assert (
+        find_provider("daily").advice(486).startswith("at Daily this most likely means: the room has as many")
+    )
 
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:

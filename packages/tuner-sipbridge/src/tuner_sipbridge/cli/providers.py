@@ -44,11 +44,8 @@ def _facts(provider: Provider) -> tuple[str, str, str]:
         f"{name} {provider.ports[name]}" if name in provider.ports else name
         for name in provider.transports or ()
     )
-    return (
-        transports or "as configured",
-        ", ".join(provider.codecs) or "–",
-        provider.admission or "as configured",
-    )
+    unknown = "not documented" if provider.hosts else "as configured"
+    return transports or unknown, ", ".join(provider.codecs) or unknown, provider.admission or unknown
 
 
 def _timer(provider: Provider) -> str:
@@ -64,21 +61,24 @@ def _timer(provider: Provider) -> str:
 def _tell(provider: Provider, console: Console) -> None:
     transports, codecs, admission = _facts(provider)
     console.print(f"[bold]{provider.title}[/bold]  {provider.documentation}", highlight=False, soft_wrap=True)
-    for label, value in (
-        ("URI", provider.uri),
-        ("transports", transports),
-        ("codecs", codecs),
-        ("lets in by", admission),
-        ("timer", _timer(provider)),
-        ("media", provider.media),
-        ("headers", ", ".join(f"{name}: {value}" for name, value in provider.headers.items())),
+    for label, value, fact in (
+        ("URI", provider.uri, "hosts"),
+        ("transports", transports, "transports"),
+        ("codecs", codecs, "codecs"),
+        ("lets in by", admission, "admission"),
+        ("timer", _timer(provider), ""),
+        ("100rel", provider.reliable or "", "reliable"),
+        ("media", provider.media, "media"),
+        ("headers", ", ".join(f"{name}: {value}" for name, value in provider.headers.items()), "headers"),
     ):
         if value:
-            console.print(f"{label:<12}{value}", highlight=False, markup=False)
+            source = f" ({provider.sources[fact]})" if fact in provider.sources else ""
+            console.print(f"{label:<12}{value}{source}", highlight=False, markup=False, soft_wrap=True)
     for quirk in provider.quirks:
         console.print(Padding(f"- {quirk.text}", (0, 0, 0, 2)), highlight=False, markup=False)
         console.print(f"    {quirk.source}", style="dim", highlight=False, soft_wrap=True)
     for status, meaning in sorted(provider.meanings.items()):
-        text = f"{status}: {meaning.means}; {meaning.change}"
+        concluded = "" if meaning.documented else " (concluded; the page names no status)"
+        text = f"{status}: {meaning.means}; {meaning.change}{concluded}"
         console.print(Padding(text, (0, 0, 0, 2)), highlight=False, markup=False)
         console.print(f"    {meaning.source}", style="dim", highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
 
+
 class Leaving(Protocol):
     """A call that is to be left."""
 

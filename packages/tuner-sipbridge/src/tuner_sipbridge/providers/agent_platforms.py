@@ -6,8 +6,12 @@ from tuner_sipbridge.providers.model import Meaning, Provider, Quirk, SessionTim
 
 _LIVEKIT = "https://docs.livekit.io/telephony/start/sip-trunk-setup"
 _DAILY = "https://docs.daily.co/docs/guides/features/dial-in-dial-out/sip"
+_DAILY_OVERVIEW = "https://docs.daily.co/docs/guides/features/dial-in-dial-out/index"
+_LIVEKIT_HELP = "https://docs.livekit.io/reference/telephony/troubleshooting"
 _LIVEKIT_CALLS = "https://github.com/livekit/sip/blob/main/pkg/sip/inbound.go"
 _VAPI = "https://docs.vapi.ai/advanced/sip/sip-networking"
+_VAPI_CALLS = "https://docs.vapi.ai/advanced/sip"
+_VAPI_CODES = "https://docs.vapi.ai/advanced/sip/troubleshoot-sip-response-codes"
 _RETELL = "https://docs.retellai.com/deploy/custom-telephony"
 _JAMBONZ = "https://docs.jambonz.org/guides/get-started/jambonz-cloud"
 _JAMBONZ_CALLS = "https://github.com/jambonz/sbc-inbound/blob/main/lib/middleware.js"
@@ -23,6 +27,11 @@ AGENT_PLATFORMS = (
         codecs=("G722", "PCMU", "PCMA"),
         admission="digest or address",
         registers=False,
+        sources={
+            "transports": "https://docs.livekit.io/telephony/features/secure-trunking",
+            "codecs": "https://docs.livekit.io/reference/telephony/codecs-negotiation",
+            "registers": _LIVEKIT_CALLS,
+        },
         # It takes part in none: one that is asked for would only be dropped.
         session_timer=SessionTimer(None, None, "https://github.com/livekit/sip/pull/494"),
         quirks=(
@@ -47,9 +56,9 @@ AGENT_PLATFORMS = (
                 "compare the dialled number with the trunk's numbers, and see that a dispatch rule names the trunk",
                 "https://github.com/livekit/sip/issues/484",
             ),
-            400: Meaning(
-                "a codec, number or address it does not take",
-                "offer PCMU, PCMA or G722, and check the trunk",
+            500: Meaning(
+                "no codec in common, or SRTP is offered and not switched on at the trunk, or the other way round",
+                "offer PCMU, PCMA or G722, and compare --srtp with the trunk's media encryption",
                 _LIVEKIT_CALLS,
             ),
             401: Meaning(
@@ -60,15 +69,12 @@ AGENT_PLATFORMS = (
             403: Meaning(
                 "the credentials or the region do not suit the trunk",
                 "compare user name and password with the trunk's, and dial a host of its region",
-                "https://docs.livekit.io/sip/troubleshooting",
+                _LIVEKIT_HELP,
             ),
             404: Meaning(
-                "no trunk has this number",
-                "compare the dialled number with the trunk's numbers",
+                "no trunk has this number, or no dispatch rule takes it",
+                "compare the dialled number with the trunk's numbers, and create a dispatch rule that names the trunk",
                 _LIVEKIT_CALLS,
-            ),
-            501: Meaning(
-                "no dispatch rule takes this call", "create one that names the trunk", _LIVEKIT_CALLS
             ),
             503: Meaning(
                 "the project's trunks could not be looked up",
@@ -84,31 +90,36 @@ AGENT_PLATFORMS = (
         documentation=_VAPI,
         hosts=("sip.vapi.ai", "sip.eu.vapi.ai"),
         transports=("udp", "tls"),
+        admission="open",
+        registers=False,
         media="UDP 40000 to 60000, from addresses that change",
+        sources={"admission": _VAPI_CALLS, "registers": _VAPI_CALLS},
         quirks=(
             Quirk(
-                "NAME is chosen when the SIP number is made (provider vapi, sipUri) and tied to an assistant there.",
-                "https://github.com/VapiAI/docs/pull/109/files",
+                "NAME is chosen when the SIP number is made (provider vapi, sipUri) and tied to an assistant there; its"
+                " host is that of the region it was made in.",
+                _VAPI_CALLS,
             ),
+            Quirk("X- headers of the INVITE fill the assistant's template variables.", _VAPI_CALLS),
             Quirk(
                 "Signalling is UDP 5060 and TLS 5061; a firewall has to let its media ports through.", _VAPI
             ),
         ),
         meanings={
             403: Meaning(
-                "the SIP number asks for credentials, and these are not its own",
-                "compare user name and password with those of the SIP number",
-                "https://docs.vapi.ai/advanced/sip/troubleshoot-sip-response-codes",
+                "credentials, limits of the account, or a trunk's gateways do not let this caller in",
+                "leave --username out for a SIP number; for a trunk, enter this machine's address among its gateways",
+                _VAPI_CODES,
             ),
             404: Meaning(
-                "no SIP number has this name",
-                "make one with provider vapi and this sipUri",
-                "https://github.com/VapiAI/docs/pull/109/files",
+                "the called number or name is not set up, or not assigned",
+                "make a SIP number with provider vapi and this sipUri, and give it an assistant",
+                _VAPI_CODES,
             ),
             480: Meaning(
                 "no assistant could take the call",
                 "see that the SIP number has an assistant; the call's ended reason is under Observe > Logs",
-                "https://docs.vapi.ai/advanced/sip/troubleshoot-sip-response-codes",
+                _VAPI_CODES,
             ),
         },
     ),
@@ -120,6 +131,7 @@ AGENT_PLATFORMS = (
         hosts=("sip.retellai.com",),
         transports=("tcp", "udp", "tls"),
         codecs=("PCMU", "PCMA", "G722"),
+        sources={"codecs": "https://docs.retellai.com/deploy/genesys.md"},
         media="UDP from 18.98.16.120/30, for some United States calls also 143.223.88.0/21 and 161.115.160.0/19",
         quirks=(
             Quirk("TCP is recommended; TLS may ask for a client certificate.", _RETELL),
@@ -136,6 +148,7 @@ AGENT_PLATFORMS = (
                 "neither a registered call nor an imported number has this name",
                 "register the call first and dial its call_id within the time Retell gives, or import the number",
                 _RETELL,
+                documented=False,
             ),
         },
     ),
@@ -146,13 +159,17 @@ AGENT_PLATFORMS = (
         documentation=_DAILY,
         hosts=("sip.daily.co", "sip-us.daily.co", "dapp.signalwire.com"),
         codecs=("PCMU", "PCMA", "G722", "opus"),
-        admission="open",
+        sources={"codecs": _DAILY_OVERVIEW, "hosts": _DAILY_OVERVIEW},
         quirks=(
             Quirk("A room takes the call only after its dialin-ready event.", _DAILY),
             Quirk("A room takes five SIP and telephone calls unless more was agreed.", _DAILY),
             Quirk(
                 "Keys are understood as telephone events and as SIP INFO by Daily's own SIP provider.",
-                "https://docs.daily.co/docs/guides/features/dial-in-dial-out/index",
+                _DAILY_OVERVIEW,
+            ),
+            Quirk(
+                "The host is YOUR-DOMAIN.sip-us.daily.co with Daily's own SIP provider; another is the default.",
+                _DAILY_OVERVIEW,
             ),
         ),
         meanings={
@@ -160,10 +177,14 @@ AGENT_PLATFORMS = (
                 "the room has no SIP endpoint, or it expired",
                 "set sip on the room and dial its sip_uri",
                 _DAILY,
+                documented=False,
             ),
-            480: Meaning("the room is not ready", "dial after dialin-ready", _DAILY),
+            480: Meaning("the room is not ready", "dial after dialin-ready", _DAILY, documented=False),
             486: Meaning(
-                "the room has as many calls as it takes", "end one, or have the limit raised", _DAILY
+                "the room has as many calls as it takes",
+                "end one, or have the limit raised",
+                _DAILY,
+                documented=False,
             ),
         },
     ),
@@ -177,6 +198,8 @@ AGENT_PLATFORMS = (
         codecs=("PCMU", "PCMA", "G722", "opus"),
         admission="digest or address",
         registers=True,
+        media="UDP 40000 to 60000 from 54.144.249.44 and 3.218.246.146",
+        sources={"admission": _JAMBONZ_CALLS},
         quirks=(
             Quirk(
                 "Use the account's own SIP name, also as the realm to register with; an address reaches nobody.",
@@ -192,6 +215,7 @@ AGENT_PLATFORMS = (
                 "no carrier has this address, and no client these credentials",
                 "add this machine to a carrier's inbound gateways, or create a client",
                 _JAMBONZ,
+                documented=False,
             ),
             404: Meaning(
                 "the number is not provisioned for this carrier, or no account has this SIP name",
@@ -200,12 +224,12 @@ AGENT_PLATFORMS = (
             ),
             480: Meaning(
                 "no application takes the call",
-                "give the number, or the account's calls from devices, an application",
-                _JAMBONZ_CALLS,
+                "give the number, or the account's calls from devices, an application with a webhook",
+                "https://github.com/jambonz/jambonz-feature-server/blob/main/lib/middleware.js",
             ),
             503: Meaning(
                 "the account is inactive, or has as many calls as it takes",
-                "see its X-Reason header in the capture (--pcap), and the account's limits",
+                "see its phrase and its X-Reason header in the capture (--pcap), and the account's limits",
                 _JAMBONZ_CALLS,
             ),
         },

@@ -6,12 +6,17 @@ from tuner_sipbridge.providers.model import Meaning, Provider, Quirk
 
 _TWILIO = "https://www.twilio.com/docs/voice/api/sip-interface"
 _TWILIO_MEDIA = "https://www.twilio.com/docs/sip-trunking/ip-addresses"
+_TWILIO_SECURE = "https://www.twilio.com/docs/voice/api/secure-media"
+_TELNYX_PORTS = "https://developers.telnyx.com/docs/voice/sip-trunking/network-configuration/ip-whitelisting"
 _TELNYX_CODES = "https://developers.telnyx.com/docs/voice/sip-trunking/troubleshooting/response-codes"
 _EXOTEL_CODES = "https://developer.exotel.com/docs/sip-trunking/errors-troubleshooting"
 _TELNYX = "https://developers.telnyx.com/docs/voice/sip-trunking/get-started"
 _PLIVO = "https://plivo.com/docs/voice-agents/sip-trunking/api/sip-trunking"
+_PLIVO_SPECIFICATION = "https://docs.plivo.com/docs/sip-trunking/concepts/technical-specifications"
+_PLIVO_CODES = "https://docs.plivo.com/docs/sip-trunking/troubleshooting/zentrunk-hangup-codes"
+_EXOTEL_FAQ = "https://developer.exotel.com/docs/sip-trunking/faqs"
 _EXOTEL = "https://developer.exotel.com/docs/vsip/master-guide"
-_VOBIZ = "https://github.com/vobiz-ai/Vobiz-MCP-Server"
+_VOBIZ = "https://github.com/vobiz-ai/Vobiz-MCP-Server/blob/main/skills/vobiz-sip-trunking/SKILL.md"
 _WAVIX = "https://docs.wavix.com/sip-trunking/sip-trunks"
 
 CARRIERS = (
@@ -28,8 +33,10 @@ CARRIERS = (
             "pstn.twilio.com",
         ),
         media="UDP 10000 to 60000 from 168.86.128.0/18",
+        # What the codecs of a SIP Domain are is not documented.
+        sources={"media": _TWILIO_MEDIA, "codecs": "https://www.twilio.com/docs/sip-trunking/codecs"},
         transports=("udp", "tcp", "tls"),
-        codecs=("PCMU",),
+        codecs=("PCMU", "PCMA"),
         admission="digest or address",
         quirks=(
             Quirk(
@@ -74,12 +81,13 @@ CARRIERS = (
             488: Meaning(
                 "media security is on and no SRTP was offered, or off and SRTP was",
                 "give --srtp required with ;transport=tls, or leave --srtp out, as the SIP Domain or trunk is set",
-                "https://www.twilio.com/docs/api/errors/32207",
+                _TWILIO_SECURE,
             ),
             404: Meaning(
                 "there is no SIP Domain of this name in this region",
                 "compare the host with Voice > SIP Domains, letter by letter",
                 _TWILIO,
+                documented=False,
             ),
         },
     ),
@@ -92,6 +100,8 @@ CARRIERS = (
         transports=("udp", "tcp", "tls"),
         admission="digest or address",
         registers=True,
+        media="UDP 16384 to 32768",
+        sources={"transports": _TELNYX_PORTS, "media": _TELNYX_PORTS},
         quirks=(
             Quirk(
                 "The host names have NAPTR and SRV records with a second address; A records name the first only.",
@@ -128,6 +138,7 @@ CARRIERS = (
                 "the connection has no codec in common with the offer, or wants SRTP",
                 "allow G711U in the connection, and set its encrypted media as --srtp says",
                 "https://support.telnyx.com/en/articles/4351104-sip-connection-settings",
+                documented=False,
             ),
         },
     ),
@@ -137,11 +148,23 @@ CARRIERS = (
         uri="sip:NUMBER@YOUR-TRUNK.zt.plivo.com, or sip:ENDPOINT@phone.plivo.com",
         documentation=_PLIVO,
         hosts=("zt.plivo.com", "phone.plivo.com", "sip.plivo.com"),
+        codecs=("PCMU", "PCMA"),
         admission="digest or address",
+        media="UDP 10000 to 30000",
+        reliable="no",
+        sources={name: _PLIVO_SPECIFICATION for name in ("codecs", "admission", "media", "reliable")},
         quirks=(
             Quirk(
-                "A trunk has either a credential or an IP access control list; `secure` asks for TLS and SRTP.",
-                _PLIVO,
+                "A trunk has a credential, an IP access control list, or both; `secure` asks for TLS and SRTP.",
+                _PLIVO_SPECIFICATION,
+            ),
+            Quirk(
+                "Trunks know no REGISTER, PRACK, INFO and NOTIFY: keys have to be telephone-events.",
+                _PLIVO_SPECIFICATION,
+            ),
+            Quirk(
+                "Why a trunk ended or refused a call is in its X-ZT-Hangup-Code, explained on this page.",
+                _PLIVO_CODES,
             ),
             Quirk(
                 "To reach an application, dial an endpoint attached to it, not the application's SIP URI.",
@@ -153,16 +176,19 @@ CARRIERS = (
                 "the trunk's credential or IP access control list does not let this caller in",
                 "give the trunk this user name, or this machine's public address",
                 _PLIVO,
+                documented=False,
             ),
             404: Meaning(
                 "no trunk has this host, or no endpoint this name",
                 "compare the host with the trunk's, or dial an endpoint that an application is attached to",
                 "https://support.plivo.com/hc/en-us/sections/360008303571-Endpoints",
+                documented=False,
             ),
             488: Meaning(
                 "the trunk is secure and the call is not",
                 "call it over TLS with --srtp required, or switch secure off",
                 _PLIVO,
+                documented=False,
             ),
         },
     ),
@@ -174,14 +200,25 @@ CARRIERS = (
         hosts=("exotel.com",),
         transports=("tcp", "tls"),
         ports={"tcp": 5070, "tls": 443},
-        admission="address",
+        codecs=("PCMU", "PCMA"),
+        admission="digest or address",
         registers=False,
         srtp={"tls": "required"},
         media="UDP 10000 to 40000",
+        sources={
+            "codecs": _EXOTEL_CODES,
+            "admission": _EXOTEL_FAQ,
+            "registers": "https://developer.exotel.com/docs/vsip/tcp-integration",
+            "media": "https://developer.exotel.com/docs/vsip/tcp-integration",
+        },
         quirks=(
             Quirk(
-                "Callers are let in by their fixed public address only: hand it to Exotel first.",
+                "A vSIP trunk lets callers in by their fixed public address only: hand it to Exotel first.",
                 "https://developer.exotel.com/docs/vsip/tcp-integration",
+            ),
+            Quirk(
+                "Machines whose address changes get digest credentials; TLS is preferred for production.",
+                _EXOTEL_FAQ,
             ),
             Quirk(
                 "Over TLS the media is SRTP, UDP ports 10000 to 40000.",
@@ -193,10 +230,13 @@ CARRIERS = (
             ),
             Quirk(
                 "The trunk must be in flow mode for a call to reach a Voicebot or StreamKit applet.",
-                "https://developer.exotel.com/docs/sip-trunking/faqs",
+                _EXOTEL_FAQ,
             ),
         ),
         meanings={
+            401: Meaning(
+                "the digest credentials are not the trunk's", "compare them with the trunk's", _EXOTEL_CODES
+            ),
             403: Meaning(
                 "this machine's public address is not on the trunk's list",
                 "have it added, and call from it without NAT",
@@ -205,15 +245,15 @@ CARRIERS = (
             404: Meaning("the number is not mapped to the trunk", "map the ExoPhone to it", _EXOTEL_CODES),
             480: Meaning(
                 "what the trunk leads to is not available",
-                "see that the trunk is in flow mode and its flow has an applet",
+                "see that it is up; for an agent, that the trunk is in flow mode and its flow has an applet",
                 _EXOTEL_CODES,
             ),
             484: Meaning("the number is not whole", "dial it in E.164, + and country code", _EXOTEL_CODES),
             488: Meaning("no G.711 was offered, or no SRTP over TLS", "offer PCMU or PCMA", _EXOTEL_CODES),
             503: Meaning(
-                "more than 200 calls a minute came in",
-                "spread the calls, or have the limit raised",
-                "https://developer.exotel.com/docs/vsip/flow-integration",
+                "network or routing behind it fail, or more than 200 calls a minute came in",
+                "call again, spread the calls, or have the limit raised",
+                _EXOTEL_CODES,
             ),
         },
     ),
@@ -226,7 +266,8 @@ CARRIERS = (
         admission="digest or address",
         quirks=(
             Quirk(
-                "Each trunk has a SIP domain of its own; credentials and address lists belong to it.", _VOBIZ
+                "Each trunk has a SIP domain of its own; credentials and address lists are linked to it.",
+                _VOBIZ,
             ),
         ),
         meanings={
@@ -234,11 +275,13 @@ CARRIERS = (
                 "the trunk has neither these credentials nor this machine's address",
                 "add one of them to the trunk whose SIP domain is dialled",
                 _VOBIZ,
+                documented=False,
             ),
             404: Meaning(
                 "no trunk has this SIP domain, or no number this name",
                 "compare the host with the trunk's SIP domain, and give the number to the trunk",
                 _VOBIZ,
+                documented=False,
             ),
         },
     ),
@@ -263,6 +306,7 @@ CARRIERS = (
                 "the trunk does not let this caller in, or may not call there with this caller ID",
                 "check the trunk's password, have this machine's address approved, and ask for Caller ID Passthrough",
                 _WAVIX,
+                documented=False,
             ),
         },
     ),

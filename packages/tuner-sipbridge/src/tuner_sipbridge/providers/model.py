@@ -36,11 +36,13 @@ class Meaning:
         means: the likely cause.
         change: what to change there.
         source: page of the provider, or thread of its developers, that says so.
+        documented: the source names this status; else it is concluded from what the source says of the edge.
     """
 
     means: str
     change: str
     source: str
+    documented: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,10 @@ class Provider:
         uri: what the URIs look like that reach an agent there.
         documentation: the page that the description is from.
         hosts: the ends of its host names, by which a URI is recognised; empty for software that runs anywhere.
-        transports: what it speaks, the one to be used first; None when the operator decides.
+        transports: what it speaks, the one to be used first; None when it is not documented, or the operator decides.
         ports: port by transport, where it is not 5060 (5061 over TLS).
         codecs: which of the codecs a caller may have it takes, preferred first; empty when it is not documented.
-        admission: how callers are let in; None when the operator decides.
+        admission: how callers are let in; None when it is not documented, or the operator decides.
         registers: whether a caller may or must REGISTER; None when it is not documented.
         srtp: what to offer by each transport, `off` where nothing is said.
         media: where its RTP comes from, for firewalls; empty when it is not documented.
@@ -79,6 +81,7 @@ class Provider:
         session_timer: which one to ask for; None where nothing is said: 1800 s, refreshed by whom the edge chooses.
         reliable: what to do about reliable provisional responses (RFC 3262); None where nothing is said: they are
             acknowledged where the edge sends them.
+        sources: where a fact is from that `documentation` does not tell, by the name of its attribute.
         quirks: what else to know.
         meanings: what a final status most likely means there.
     """
@@ -98,6 +101,7 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     session_timer: SessionTimer | None = None
     reliable: Literal["no", "supported", "required"] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
     quirks: tuple[Quirk, ...] = ()
     meanings: Mapping[int, Meaning] = field(default_factory=dict[int, Meaning])
 
@@ -128,4 +132,7 @@ class Provider:
     def advice(self, status: int) -> str:
         """What a final status most likely means there and what to change; empty when nothing is known."""
         meaning = self.meanings.get(status)
-        return f"at {self.title} this means: {meaning.means}; {meaning.change}" if meaning else ""
+        if meaning is None:
+            return ""
+        says = "this means" if meaning.documented else "this most likely means"
+        return f"at {self.title} {says}: {meaning.means}; {meaning.change}"

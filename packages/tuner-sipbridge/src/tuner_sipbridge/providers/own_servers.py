@@ -8,11 +8,14 @@ _ASTERISK = "https://docs.asterisk.org/Configuration/Channel-Drivers/SIP/Configu
 _FREESWITCH = (
     "https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Configuration/Sofia-SIP-Stack/"
 )
+_ASTERISK_HELP = f"{_ASTERISK}Asterisk-PJSIP-Troubleshooting-Guide"
+_ASTERISK_OPTIONS = "https://github.com/asterisk/asterisk/blob/master/res/res_pjsip/pjsip_config.xml"
 _ASTERISK_CAUSES = "https://docs.asterisk.org/Configuration/Miscellaneous/Hangup-Cause-Mappings"
 _FREESWITCH_CAUSES = (
     "https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Troubleshooting-Debugging/"
-    "Hangup-Cause-Code-Table_3964945/"
+    "Hangup-Cause-Code-Table_3964945"
 )
+_FREESWITCH_VARIABLES = "https://github.com/signalwire/freeswitch/blob/master/conf/vanilla/vars.xml"
 _KAMAILIO = "https://www.kamailio.org/docs/modules/stable/"
 
 OWN_SERVERS = (
@@ -22,23 +25,23 @@ OWN_SERVERS = (
         uri="sip:EXTENSION@your-server",
         documentation=_ASTERISK,
         # timers_sess_expires and timers_min_se of an endpoint, by default.
-        session_timer=SessionTimer(1800, None, _ASTERISK),
+        session_timer=SessionTimer(1800, None, _ASTERISK_OPTIONS),
         quirks=(
             Quirk(
-                "A caller that no endpoint identifies is challenged all the same, so that nobody learns which names"
-                " exist: 401 again and again may mean that there is no such endpoint.",
-                _ASTERISK,
+                "Each caller has to be matched to an endpoint, by user name or address: 401 again and again may mean"
+                " that there is no such endpoint.",
+                _ASTERISK_HELP,
             ),
             Quirk(
                 "Behind NAT the endpoint needs rtp_symmetric, force_rport and rewrite_contact.",
-                _ASTERISK,
+                _ASTERISK_OPTIONS,
             ),
         ),
         meanings={
             401: Meaning(
                 "the user name matches no endpoint or auth section, or the password is wrong",
                 "compare them with the endpoint's auth section in pjsip.conf",
-                _ASTERISK,
+                _ASTERISK_HELP,
             ),
             404: Meaning(
                 "the endpoint's context has no such extension",
@@ -59,6 +62,7 @@ OWN_SERVERS = (
                 "the endpoint allows none of the offered codecs",
                 "allow ulaw or alaw at the endpoint",
                 _ASTERISK,
+                documented=False,
             ),
             603: Meaning("the dialplan rejects the call", "look for Hangup(21) in it", _ASTERISK_CAUSES),
         },
@@ -70,9 +74,8 @@ OWN_SERVERS = (
         documentation=_FREESWITCH,
         quirks=(
             Quirk(
-                "The internal profile (5060) asks for credentials, the external one (5080) does not and leads to the"
-                " public dialplan.",
-                _FREESWITCH,
+                "As delivered, the internal profile (5060) asks for credentials, and the external one (5080) does not.",
+                _FREESWITCH_VARIABLES,
             ),
         ),
         meanings={
@@ -80,6 +83,7 @@ OWN_SERVERS = (
                 "the credentials are wrong, or an access list refuses the address",
                 "check the directory's user, and acl.conf.xml",
                 _FREESWITCH,
+                documented=False,
             ),
             404: Meaning(
                 "no dialplan entry takes this number",
@@ -87,8 +91,8 @@ OWN_SERVERS = (
                 _FREESWITCH_CAUSES,
             ),
             480: Meaning(
-                "the dialplan did not answer",
-                "see that the extension is in the profile's context",
+                "a cause without a status of its own: nobody answered, or the dialplan hung up",
+                "look for the hangup cause in its log",
                 _FREESWITCH_CAUSES,
             ),
             488: Meaning(
@@ -111,7 +115,7 @@ OWN_SERVERS = (
         quirks=(
             Quirk(
                 "It is a proxy: credentials are asked for with 407, and its Record-Route has to be kept.",
-                _KAMAILIO,
+                f"{_KAMAILIO}modules/auth.html",
             ),
         ),
         meanings={
@@ -119,16 +123,18 @@ OWN_SERVERS = (
                 "nobody is registered under this name",
                 "register the agent there, or add a route",
                 f"{_KAMAILIO}modules/registrar.html",
+                documented=False,
             ),
             478: Meaning(
                 "the request's URI cannot be resolved there",
                 "check host and transport of the URI",
-                f"{_KAMAILIO}modules/tm.html",
+                "https://github.com/kamailio/kamailio/issues/2646",
             ),
             483: Meaning(
                 "it sends the request to itself",
                 "add its own name to the proxy's aliases",
                 f"{_KAMAILIO}modules/maxfwd.html",
+                documented=False,
             ),
         },
     ),

@@ -128,7 +128,7 @@ def on_silence(facts: Facts) -> str:
         hints.append("what listens there may speak no SIP, or TLS: try ;transport=tls")
     if provider is not None and provider.admission == "address":
         hints.append(f"{provider.title} lets in only addresses that it knows: hand it this machine's")
-    elif provider is None:
+    elif provider is None or provider.admission == "digest or address":
         hints.append("some edges are silent to addresses that they do not know: have this machine's let in")
     return "; ".join(hints) + on_transport(provider)
 
