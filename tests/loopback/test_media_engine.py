@@ -29,6 +29,8 @@ from tuner_sipbridge.media.recording import Recording
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.media_stream import PyMediaStream
 
+from ..nat import StunServer
+
 SILENCE = g711.SILENCE["PCMU"]
 
 
@@ -193,6 +195,27 @@ async def test_packets_that_came_before_the_start_are_not_lost(engine: PyMediaEn
     first = await until(two, FirstPacket)
     assert first.at < before - 0.1
     assert (await two.close()).statistics.lost == 0
+
+
+async def test_a_port_is_asked_about_before_it_starts_and_loses_nothing_that_comes_then(
+    engine: PyMediaEngine,
+):
+    async with StunServer() as server:
+        server.deaf_to = 1
+        one, two = await engine.open(), await engine.open(stun=server.local)
+        assert two.mapped == two.local
+        assert one.mapped is None
+        assert server.asked == [two.local, two.local]
+        await one.start(MediaParameters(remote=two.local))
+        await asyncio.sleep(0.1)
+        server.say(two.local)
+        await two.start(MediaParameters(remote=one.local))
+        await until(two, FirstPacket)
+        server.say(two.local)
+        await asyncio.sleep(0.05)
+        result = await two.close()
+    assert result.statistics.received >= 5
+    assert (result.statistics.lost, result.statistics.discarded) == (0, 0)
 
 
 async def test_pcma_goes_through_untouched(engine: PyMediaEngine):

@@ -20,6 +20,8 @@ from tuner_sipbridge.sip.message import Message, Request, response_to
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.routing import Hop, Transport, way_back
 
+from ..nat import StunServer
+
 
 class Issued(Protocol):
     certificate: Path
@@ -261,31 +263,11 @@ async def test_a_lost_connection_tells_of_the_requests_on_it_and_a_new_one_is_op
 
 
 async def test_the_public_address_is_asked_of_a_stun_server_by_the_sip_socket():
-    class Server(asyncio.DatagramProtocol):
-        """Answers the second time it is asked, with the address that it sees."""
-
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.asked, self.transport = 0, transport
-
-        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-            self.asked += 1
-            if self.asked > 1:
-                port = (addr[1] ^ 0x2112).to_bytes(2)
-                host = bytes(
-                    octet ^ mask for octet, mask in zip(socket.inet_aton(addr[0]), data[4:8], strict=True)
-                )
-                attribute = b"\x00\x20\x00\x08\x00\x01" + port + host
-                answer = b"\x01\x01" + len(attribute).to_bytes(2) + data[4:20] + attribute
-                self.transport.sendto(answer, addr)  # type: ignore[attr-defined]
-
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        Server, local_addr=("127.0.0.1", 0)
-    )
-    async with end() as near:
-        server = transport.get_extra_info("sockname")
-        assert await near.transports.mapped_address(server) == near.transports.local
+    async with StunServer() as server, end() as near:
+        server.deaf_to = 1
+        assert await near.transports.ask(server.local) == (near.transports.local, server.local)
+        assert len(server.asked) == 2
         assert near.transports.malformed == 0
-    transport.close()
 
 
 async def test_one_port_takes_udp_and_tcp():

@@ -31,13 +31,15 @@ class CallMedia:
 
     Attributes:
         stream: its media.
-        address: where the far end is told to send.
+        address: where the far end is told to send: behind a NAT, what is shown there.
+        port: the port to that address.
         codecs: what is spoken.
         srtp: our policy and keys.
     """
 
     stream: media.MediaStream
     address: str
+    port: int
     codecs: Sequence[str] = ("PCMU", "PCMA")
     srtp: Srtp = field(default=PLAIN, repr=False)
 
@@ -153,7 +155,7 @@ class AnsweredLine:
     async def accept(self, offered: CallMedia) -> bool:
         """Answer; True when media runs, False when the call ended before that."""
         self._stream = offered.stream
-        address, port = offered.address, offered.stream.local[1]
+        address, port = offered.address, offered.port
         codecs, srtp = offered.codecs, offered.srtp
         self._act(
             lambda now: self.machine.accept(now=now, address=address, port=port, codecs=codecs, srtp=srtp)
@@ -173,7 +175,7 @@ class AnsweredLine:
     def take_the_place_of(self, former: AnsweredLine, offered: CallMedia) -> None:
         """Answer with the media of another call: its agent goes on over this one, and it gets BYE (RFC 3891 §3)."""
         self._in_place_of = former
-        address, port = offered.address, offered.stream.local[1]
+        address, port = offered.address, offered.port
         codecs, srtp = offered.codecs, offered.srtp
         self._act(
             lambda now: self.machine.accept(now=now, address=address, port=port, codecs=codecs, srtp=srtp)

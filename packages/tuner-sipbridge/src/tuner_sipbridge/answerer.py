@@ -79,6 +79,7 @@ class Answerer:
         registrations: Terms | None = None,
         on_registration: Callable[[Registered | Removed], None] = lambda change: None,
         extensions: Extensions = DEFAULT_EXTENSIONS,
+        through_nat: bool = True,
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
@@ -92,7 +93,7 @@ class Answerer:
                 alone; `tls` is TLS alone.
             tls: our certificate, needed for `tls`, and whom to trust.
             public_address: `HOST` or `HOST:PORT` that a NAT shows for this machine, or `stun:SERVER` to ask for it;
-                it stands in Contact and SDP.
+                it stands in Contact and SDP. A STUN server is asked about each media port too.
             username: ask for digest credentials with this user name.
             password: the password to the user name.
             algorithm: hash of the digest challenge.
@@ -107,6 +108,8 @@ class Answerer:
             registrations: accept REGISTER on these terms, with the credentials where there are any; see `contacts`.
             on_registration: told when a contact is bound or takes itself away.
             extensions: session timer (RFC 4028) and reliable provisional responses (RFC 3262).
+            through_nat: reach callers whose Contact is a private address (RFC 1918, RFC 6598), and who came from
+                another without a proxy, where they came from: they stand behind a NAT. False follows every Contact.
 
         Raises:
             LocalProtocolError: a codec is not known or not installed, or there is neither agent nor reception, or both.
@@ -134,6 +137,7 @@ class Answerer:
         challenger = partial(self._new_challenger, 401)
         self._registrar = None if registrations is None else Registrar(registrations, challenger=challenger)
         self._on_registration, self._extensions = on_registration, extensions
+        self._through_nat = through_nat
         self._serving: set[asyncio.Task[None]] = set()
         self.calls_served = 0
 
@@ -252,6 +256,7 @@ class Answerer:
             timers=self._timers,
             extensions=self._extensions,
             refused=self._gate.refused,
+            through_nat=self._through_nat,
         )
         local = host, self.local[1]
         line = AnsweredLine(machine, source=source, local=local, on_incoming=self._on_incoming)
@@ -292,9 +297,7 @@ class Answerer:
         elif not isinstance(former, AnsweredLine) or not former.replaceable:
             line.reject(603)
         else:
-            address = self._driver.shown(former.host)[0]
-            offered = CallMedia(former.stream, address, self._codecs, self._ids.srtp(self._srtp))
-            line.take_the_place_of(former, offered)
+            line.take_the_place_of(former, self._offered(former.stream))
 
     async def _serve(self, line: AnsweredLine) -> None:
         """One call from the INVITE to the agent's last word."""
@@ -313,11 +316,14 @@ class Answerer:
         """Media for a call that is to be answered; whoever asks closes the stream.
 
         Raises:
-            MediaError: there is no port.
+            MediaError: there is no port, or the STUN server does not answer.
         """
         assert self._engine is not None
-        stream = await self._engine.open(host=line.host, live=live, record=record)
-        return CallMedia(stream, self._driver.shown(line.host)[0], self._codecs, self._ids.srtp(self._srtp))
+        return self._offered(await self._driver.open_media(self._engine, line.host, live=live, record=record))
+
+    def _offered(self, stream: media.MediaStream) -> CallMedia:
+        address, port = self._driver.media_shown(stream)
+        return CallMedia(stream, address, port, self._codecs, self._ids.srtp(self._srtp))
 
     async def host(self, line: AnsweredLine, agent: Serve, *, record: bool = False) -> MediaResult | None:
         """Answer a call and let an agent serve it, to its last word.

@@ -7,6 +7,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 |---|---|
 | `call.dialled` | target, sip_call_id, correlation_id, scenario, agent |
 | `call.received` | the same, of a call that the agent placed: target is whom it called; local: where it came in |
+| `call.behind_nat` | contact, source: the caller is sent requests where it came from, not where its Contact says |
 | `call.registered` | registrar, expires_s (as granted last); the call was free to begin |
 | `call.registration_failed` | registrar, status (0: no answer), cause |
 | `call.target_failed` | target, why, next (the target that is tried now, empty when there is none) |
@@ -35,7 +36,7 @@ month's calls. On disk a trace is JSON Lines: one object an event, `at` and `kin
 | `room.status` | status: its `sip.callStatus` |
 | `room.callee_left`, `room.lost` | reason: LiveKit's name of it; the callee, or the caller, is out of the room |
 | `room.audio` | (none; the callee's first sound or silence arrived) |
-| `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear) |
+| `media.started` | local, remote, codec, srtp (crypto suite, empty in the clear), mapped (local by STUN, or empty) |
 | `media.srtp_mismatch` | packets (refused so far, and none taken) |
 | `media.first_packet` | source |
 | `media.report` | the fields of `MediaStatistics` |

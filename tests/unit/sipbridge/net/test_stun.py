@@ -4,7 +4,8 @@ import pytest
 
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.net.public_address import PublicAddress
-from tuner_sipbridge.net.stun import binding_request, is_stun, mapped_address
+from tuner_sipbridge.net.stun import binding_request, mapped_address, refusal
+from tuner_sipbridge.rtp.packet import is_stun
 
 QUESTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 SOFTWARE = "8022000b7465737420766563746f7220"
@@ -47,6 +48,14 @@ def test_what_is_no_answer_gives_no_address(data: bytes):
 
 def test_the_answer_to_another_question_gives_no_address():
     assert mapped_address(answer("002000080001a147e112a643"), bytes(12)) is None
+
+
+def test_a_refusal_has_its_code():
+    refused = answer("000900080000040042616421", kind="0111")
+    assert refusal(refused, QUESTION) == 400
+    assert refusal(refused, bytes(12)) is None
+    assert mapped_address(refused, QUESTION) is None
+    assert refusal(answer("002000080001a147e112a643"), QUESTION) is None
 
 
 def test_a_question_is_stun_and_a_sip_message_is_not():

@@ -9,7 +9,7 @@ import numpy as np
 from tuner_sipbridge.answered_line import AnsweredLine, Serve
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.call import events as signalling
-from tuner_sipbridge.dialer.message_notes import note_message
+from tuner_sipbridge.dialer.message_notes import note_message, note_nat
 from tuner_sipbridge.dialer.outcome import Outcome, located, outcome_of
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.dialer.signalling_notes import is_closing, note
@@ -49,6 +49,7 @@ class HostedCall:
             agent=agent,
             local=f"{line.local[0]}:{line.local[1]}",
         )
+        note_nat(self.trace, line.machine, now=clock.now())
 
     async def serve(self, answerer: Answerer, agent: Serve) -> CallRun:
         """Let the agent serve the call, to its last word, and tell how it went."""
@@ -88,12 +89,17 @@ class HostedCall:
         """Note what happened."""
         note(self.trace, event, at=now)
         if isinstance(event, signalling.Answered) and self.trace.first("media.started") is None:
-            local, remote = (
-                f"{host}:{port}" for host, port in (self._line.stream.local, event.negotiated.remote)
+            stream, srtp = self._line.stream, event.negotiated.srtp
+            local, remote = (f"{host}:{port}" for host, port in (stream.local, event.negotiated.remote))
+            self.trace.note(
+                "media.started",
+                at=now,
+                local=local,
+                remote=remote,
+                codec=parameters_of(event.negotiated).codec,
+                srtp=srtp.suite if srtp else "",
+                mapped="{}:{}".format(*stream.mapped) if stream.mapped else "",
             )
-            srtp = event.negotiated.srtp.suite if event.negotiated.srtp else ""
-            codec = parameters_of(event.negotiated).codec
-            self.trace.note("media.started", at=now, local=local, remote=remote, codec=codec, srtp=srtp)
         if is_closing(event):
             self._closing = event
 

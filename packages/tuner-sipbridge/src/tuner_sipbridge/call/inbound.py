@@ -21,7 +21,7 @@ from tuner_sipbridge.sip.layer_events import NoResponse, NotSent, RequestArrived
 from tuner_sipbridge.sip.message import Request
 from tuner_sipbridge.sip.reason import Reason
 from tuner_sipbridge.sip.replaces import Replaces
-from tuner_sipbridge.sip.routing import Address, Hop, transport_in_via
+from tuner_sipbridge.sip.routing import Address, Hop, transport_in_via, way_through_nat
 from tuner_sipbridge.sip.timers import DEFAULT_TIMERS, Timers, earliest
 from tuner_sipbridge.sip.transaction_layer import TransactionLayer
 
@@ -48,6 +48,7 @@ class InboundCall(InCall):
         extensions: Extensions = DEFAULT_EXTENSIONS,
         credentials: Credentials | None = None,
         refused: Counter[str] | None = None,
+        through_nat: bool = False,
     ) -> None:
         """Take the INVITE.
 
@@ -63,11 +64,17 @@ class InboundCall(InCall):
             extensions: session timer, reliable provisional responses and transfers.
             credentials: for challenges to our own requests within the call.
             refused: where requests beyond those that the call has in hand at a time are counted, as `transactions`.
+            through_nat: send our requests to where the INVITE came from when its Contact is private: see
+                `way_through_nat`.
         """
         # One tag for the call, challenges included: a repeat of a refusal must look like the first
         # (§8.2.6.2).
         self._tag = ids.tag()
         self._layer = TransactionLayer(timers, refused=refused)
+        self.nat = way_through_nat(invite, source) if through_nat and source is not None else None
+        """Where the caller is reached in place of its Contact, None when that is followed."""
+        if self.nat is not None:
+            self._layer.keep_to(self.nat)
         transport = source.transport if source else transport_in_via(invite.via.transport)
         reach = Reach(local, invite.uri.user, transport, secure=invite.uri.scheme == "sips")
         authentication = Authentication(credentials, ids)

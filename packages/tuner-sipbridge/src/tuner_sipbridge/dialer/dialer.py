@@ -101,7 +101,8 @@ class Dialer:
             tls: certificates, and whom to trust; by default the system's CAs. With a certificate of ours, far ends may
                 also open TLS connections to the Contact; without one they must use those that we opened (RFC 5923).
             public_address: `HOST` or `HOST:PORT` that a NAT shows for this machine, or `stun:SERVER` to ask for it;
-                it stands in Via, Contact and SDP. The ports of the media must be the same on both sides of the NAT.
+                it stands in Via, Contact and SDP. STUN is asked about each media port too; with a given address those
+                ports must be the same on both sides of the NAT.
             name_server: IP address, or IP address and port, of the name server to ask in place of the system's.
             trunks: ways out, tried by priority and weight (RFC 2782): each call goes through one of them, with its
                 URI in Route. Without any, the target itself is located (RFC 3263).

@@ -40,11 +40,6 @@ class DialledLeg(CallSpeech):
         """The media of the call."""
         return self._stream
 
-    @property
-    def media_address(self) -> tuple[str, int]:
-        """Our RTP address and port."""
-        return self._stream.local
-
     def on_event(self, event: signalling.CallEvent, *, now: float) -> None:
         """Something happened to the leg."""
         raise NotImplementedError

@@ -143,7 +143,7 @@ class Follower:
     ) -> Failover:
         """The ways to the new party that leave from the address of the call's media."""
         uri, ways = await self._reach(asked.target)
-        host, port = call.media_address
+        host = call.stream.local[0]
         candidates = [
             way for way in ways if (await self._sockets.at(way.local)).host_towards(way.hop) == host
         ]
@@ -158,7 +158,7 @@ class Follower:
                 uri,
                 way,
                 local=local,
-                offer=terms.offer(local[0], port, way),
+                offer=terms.offer(stands.driver.media_shown(call.stream), way),
                 sip_call_id=call_id,
                 ring_timeout_s=ring_timeout_s,
                 headers=asked.headers,

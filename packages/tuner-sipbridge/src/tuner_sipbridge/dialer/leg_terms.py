@@ -59,10 +59,10 @@ class LegTerms:
         """The same without what the user gave for the party that was dialled: credentials and headers."""
         return replace(self, headers=None, credentials=None)
 
-    def offer(self, host: str, port: int, way: Way) -> SessionDescription:
-        """All that we can do at a media port, as the far end sees it."""
+    def offer(self, shown: Address, way: Way) -> SessionDescription:
+        """All that we can do at a media port, `shown` as the far end reaches it."""
         keys = self.ids.srtp(srtp_for(self.srtp, self.provider, way.hop.transport))
-        return make_offer(host, port, self.ids.session_id(), self.codecs, srtp=keys)
+        return make_offer(*shown, self.ids.session_id(), self.codecs, srtp=keys)
 
     def machine(
         self,

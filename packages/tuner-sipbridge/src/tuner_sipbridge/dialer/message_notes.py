@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tuner_sipbridge.call.events import CallEvent
+from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.sip.message import Message
 from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.trace import Trace
@@ -19,6 +20,19 @@ def note_message(trace: Trace, message: Message, peer: Hop, *, sent: bool, now: 
         peer=f"{host}:{port}",
         transport=peer.transport,
     )
+
+
+def note_nat(trace: Trace, machine: InboundCall, *, now: float) -> None:
+    """Note that a caller is reached elsewhere than its Contact says."""
+    if machine.nat is not None:
+        host, port = machine.nat.address
+        contact = machine.invite.contacts[0].uri
+        trace.note(
+            "call.behind_nat",
+            at=now,
+            contact=f"{contact.host}:{contact.port or 5060}",
+            source=f"{host}:{port}",
+        )
 
 
 class FormerLeg:

@@ -11,6 +11,7 @@ from tuner_sipbridge.answered_line import AnsweredLine, CallMedia
 from tuner_sipbridge.audio import g711
 from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.caller.tone import ring_back
+from tuner_sipbridge.dialer.message_notes import note_nat
 from tuner_sipbridge.dialer.outcome import Outcome, located
 from tuner_sipbridge.dialer.placed_call import Follow, PlacedCall
 from tuner_sipbridge.media import engine as media
@@ -64,6 +65,7 @@ class PickedUpCall(PlacedCall):
             agent=agent,
             local=f"{self._line.local[0]}:{self._line.local[1]}",
         )
+        note_nat(self.trace, self._inbound, now=clock.now())
         self._spawn(self._watch_media())
 
     def ring(self) -> None:
@@ -75,10 +77,10 @@ class PickedUpCall(PlacedCall):
         """Send 183 with our SDP: media runs before the call is answered, with a ring-back tone for so many seconds."""
         self._ring_back_s = ring_back_s
         self._note_ringing(183)
-        port, offered = self._stream.local[1], self._offered
+        offered = self._offered
         self._step(
             lambda now: self._inbound.begin_media(
-                now=now, address=offered.address, port=port, codecs=offered.codecs, srtp=offered.srtp
+                now=now, address=offered.address, port=offered.port, codecs=offered.codecs, srtp=offered.srtp
             )
         )
 
@@ -89,10 +91,10 @@ class PickedUpCall(PlacedCall):
             CallError: the agent is gone, or its offer has nothing for us.
         """
         self._stream.clear()
-        port, offered = self._stream.local[1], self._offered
+        offered = self._offered
         self._step(
             lambda now: self._inbound.accept(
-                now=now, address=offered.address, port=port, codecs=offered.codecs, srtp=offered.srtp
+                now=now, address=offered.address, port=offered.port, codecs=offered.codecs, srtp=offered.srtp
             )
         )
         await self.answered()

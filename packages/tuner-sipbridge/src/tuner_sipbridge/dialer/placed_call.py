@@ -305,6 +305,7 @@ class PlacedCall(DialledLeg):
             return
         if self.trace.first("media.started") is None:
             local, remote = (f"{host}:{port}" for host, port in (self._stream.local, negotiated.remote))
+            mapped = "{}:{}".format(*self._stream.mapped) if self._stream.mapped else ""
             suite = negotiated.srtp.suite if negotiated.srtp else ""
             self.trace.note(
                 "media.started",
@@ -313,6 +314,7 @@ class PlacedCall(DialledLeg):
                 remote=remote,
                 codec=parameters.codec,
                 srtp=suite,
+                mapped=mapped,
             )
         self.law = parameters.law
         if answered:

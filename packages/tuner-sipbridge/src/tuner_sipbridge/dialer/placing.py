@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -78,11 +79,11 @@ class Placing:
             MediaError: there is no port for the media.
         """
         uri, ways = await self.reach(wanted.target)
-        terms = replace(wanted.terms, from_uri=await self._caller(uri, ways[0], wanted))
 
         async def footing(way: Way) -> Footing:
             driver = await self.sockets.at(way.local)
-            return Footing(way.local, driver, await engine.open(host=driver.host_towards(way.hop)))
+            stream = await driver.open_media(engine, driver.host_towards(way.hop))
+            return Footing(way.local, driver, stream)
 
         def machine_for(way: Way, stands: Footing, ring_timeout_s: float) -> OutboundCall:
             local = stands.driver.shown(stands.driver.host_towards(way.hop), way.hop.transport)
@@ -90,12 +91,19 @@ class Placing:
                 uri,
                 way,
                 local=local,
-                offer=terms.offer(local[0], stands.stream.local[1], way),
+                offer=terms.offer(stands.driver.media_shown(stands.stream), way),
                 sip_call_id=wanted.sip_call_id,
                 ring_timeout_s=ring_timeout_s,
             )
 
-        begun = await footing(ways[0])
+        # A NAT is asked about the media port while the caller registers.
+        opening = asyncio.ensure_future(footing(ways[0]))
+        try:
+            terms = replace(wanted.terms, from_uri=await self._caller(uri, ways[0], wanted))
+        except BaseException:
+            await _give_up(opening)
+            raise
+        begun = await opening
         follower = Follower(
             self.ways, self.sockets, self.reach, routed=self.routed, patience_s=self.patience_s
         )
@@ -132,3 +140,11 @@ class Placing:
         driver = await self.sockets.at(way.local)
         host, port = driver.shown(driver.host_towards(way.hop), way.hop.transport)
         return Uri(scheme="sip", user=self.from_user or DEFAULT_USER, host=host, port=port)
+
+
+async def _give_up(opening: asyncio.Future[Footing]) -> None:
+    """Free the sockets that are being opened for a call that is not made."""
+    opening.cancel()
+    (begun,) = await asyncio.gather(opening, return_exceptions=True)
+    if isinstance(begun, Footing):
+        await begun.stream.close()

@@ -1,8 +1,8 @@
 """What a media engine is: the interface that the dialer and the agents see, whichever engine runs below.
 
-One engine serves many calls. A call opens a `MediaStream` (a UDP port of its own), tells its address in the
-SDP, and starts the stream when the far end's SDP is known. From then on the engine sends one packet every
-20 ms, silence when nothing is queued, and records both sides on one clock.
+One engine serves many calls. A call opens a `MediaStream` (a UDP port of its own), tells its address in the SDP
+(behind a NAT the one that is shown there), and starts the stream when the far end's SDP is known. From then on the
+engine sends one packet every 20 ms, silence when nothing is queued, and records both sides on one clock.
 
 Times are Unix seconds. Audio is G.711, one octet a sample at 8000 Hz, whatever codec the packets have: G.722 and Opus
 are made of it on the way out and turned into it on the way in.
@@ -179,7 +179,7 @@ class MediaStatistics:
         lost: expected less received, never below 0.
         duplicates: packets received more than once.
         reordered: packets that came after one with a higher sequence number.
-        discarded: datagrams that were not RTP of this stream; RTCP is not counted.
+        discarded: datagrams that were not RTP of this stream; RTCP and STUN are not counted.
         unauthenticated: those of them that SRTP refused: tampered with, replayed, or protected by another key.
         jitter_s: interarrival jitter at the end of the call (RFC 3550 §6.4.1).
         jitter_max_s: the highest it was.
@@ -259,7 +259,12 @@ class MediaStream(SpokenStream, Protocol):
 
     @property
     def local(self) -> tuple[str, int]:
-        """Address and port to put into the SDP."""
+        """Address and port that the stream is bound to."""
+        ...
+
+    @property
+    def mapped(self) -> tuple[str, int] | None:
+        """Address and port that a NAT shows for `local`, by the STUN server that was asked; None when none was."""
         ...
 
     async def start(self, parameters: MediaParameters) -> None:
@@ -277,16 +282,24 @@ class MediaStream(SpokenStream, Protocol):
 class MediaEngine(Protocol):
     """Opens streams. An async context manager that owns its worker."""
 
-    async def open(self, *, host: str = "127.0.0.1", live: bool = False, record: bool = True) -> MediaStream:
+    async def open(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        live: bool = False,
+        record: bool = True,
+        stun: tuple[str, int] | None = None,
+    ) -> MediaStream:
         """Bind a port on `host` for one call.
 
         Args:
             host: local address to bind and announce.
             live: run the jitter buffer and give the far end's audio out through `frames`.
             record: keep both sides for `MediaResult.recording`.
+            stun: numeric address and port of a STUN server to ask from the port what a NAT shows for it.
 
         Raises:
-            MediaError: no port could be bound, or the worker is gone.
+            MediaError: no port could be bound, the worker is gone, or the STUN server does not answer.
         """
         ...
 

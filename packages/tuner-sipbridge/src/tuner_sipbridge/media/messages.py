@@ -97,7 +97,16 @@ class Close:
     stream: int
 
 
-Command: TypeAlias = Open | Start | Play | Finish | Clear | SendDigits | Close
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send a STUN request from the port of a stream that has not started; what comes back is `StunCame`."""
+
+    stream: int
+    request: bytes
+    server: tuple[str, int]
+
+
+Command: TypeAlias = Open | Start | Play | Finish | Clear | SendDigits | Close | Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,14 @@ class OpenFailed:
 
     stream: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StunCame:
+    """A STUN message came to the port of a stream that asks."""
+
+    stream: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +228,9 @@ class Failed:
     reason: str
 
 
-Report: TypeAlias = Ready | Opened | OpenFailed | Started | Happened | Heard | Kept | Closed | Failed
+Report: TypeAlias = (
+    Ready | Opened | OpenFailed | StunCame | Started | Happened | Heard | Kept | Closed | Failed
+)
 Message: TypeAlias = Command | Report | WorkerSettings
 
 _LENGTH = struct.Struct("!I")

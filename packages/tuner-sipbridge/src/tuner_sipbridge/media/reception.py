@@ -12,7 +12,7 @@ from tuner_sipbridge.media.latch import Source, SourceLatch
 from tuner_sipbridge.media.packet_log import OVERHEAD, PREFIX_SIZE
 from tuner_sipbridge.rtp.dtmf import EventReceiver
 from tuner_sipbridge.rtp.jitter_buffer import JitterBuffer
-from tuner_sipbridge.rtp.packet import HEADER_SIZE, RtpHeader, is_rtcp, parse_header
+from tuner_sipbridge.rtp.packet import HEADER_SIZE, RtpHeader, is_rtcp, is_stun, parse_header
 from tuner_sipbridge.rtp.sequence import ClockLine
 from tuner_sipbridge.sdp.codecs import CODECS, DEFAULT_CLOCK_RATE
 
@@ -51,7 +51,8 @@ class Reception:
         simple_log: the log, when all there is to do with a packet is to append it; otherwise None.
         buffer: jitter buffer of a live stream.
         source: address latched onto; packets from elsewhere need `admit`.
-        discarded: datagrams that were not RTP of this stream; RTCP, which an agent may send to the same port, is none.
+        discarded: datagrams that were not RTP of this stream; RTCP, which an agent may send to the same port, is none,
+            nor is STUN.
     """
 
     __slots__ = (
@@ -129,7 +130,7 @@ class Reception:
         datagram = record[PREFIX_SIZE : PREFIX_SIZE + size]
         header = parse_header(datagram)
         if header is None or not self._knows(header.payload_type):
-            self.discarded += not is_rtcp(datagram)
+            self.discarded += not (is_rtcp(datagram) or is_stun(datagram))
             return None
         is_event = header.payload_type in self._events
         if is_event and source == self.source and header.ssrc != self.ssrc:

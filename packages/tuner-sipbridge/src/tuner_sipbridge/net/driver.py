@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from tuner_sipbridge.call.extensions import DEFAULT_EXTENSIONS
 from tuner_sipbridge.call.replies import Reply, stray_reply
 from tuner_sipbridge.errors import ProtocolError, SipBridgeError
+from tuner_sipbridge.media.engine import MediaEngine, MediaStream
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
@@ -207,7 +208,8 @@ class SipDriver:
         await self._transports.open(host=host, port=port, listen=listen)
         if self._public.stun_server is not None:
             try:
-                self._public = PublicAddress(*await self._transports.mapped_address(self._public.stun_server))
+                shown, server = await self._transports.ask(self._public.stun_server)
+                self._public = PublicAddress(*shown, stun_server=server)
             except BaseException:
                 await self._transports.close()
                 raise
@@ -218,13 +220,36 @@ class SipDriver:
         return self._transports.local
 
     def shown(self, host: str, transport: Transport = "udp") -> Address:
-        """Where far ends reach the SIP sockets, for Via and Contact; its host also for SDP.
+        """Where far ends reach the SIP sockets, for Via and Contact.
 
         Args:
             host: local address towards the far end, which is shown where there is no NAT.
             transport: what they would come by.
         """
         return self._public.of((host, self._transports.port_for(transport)))
+
+    async def open_media(
+        self, engine: MediaEngine, host: str, *, live: bool = False, record: bool = True
+    ) -> MediaStream:
+        """Open a stream at a local address; what a NAT shows for its port is asked where it was for SIP.
+
+        Raises:
+            MediaError: there is no port, or the STUN server does not answer.
+        """
+        public = self._public
+        stream = await engine.open(host=host, live=live, record=record, stun=public.stun_server)
+        if stream.mapped is not None and stream.mapped[0] != public.host:
+            logger.warning(
+                "the NAT shows %s for SIP and %s for media: far ends that expect both from one address refuse calls",
+                public.host,
+                stream.mapped[0],
+            )
+        return stream
+
+    def media_shown(self, stream: MediaStream) -> Address:
+        """Where far ends reach a stream, for SDP."""
+        host, port = stream.local
+        return stream.mapped or (self._public.host or host, port)
 
     def host_towards(self, hop: Hop) -> str:
         """The local address that a far end reaches; sockets that are bound to all interfaces have one for each.

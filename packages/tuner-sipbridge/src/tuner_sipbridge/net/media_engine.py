@@ -92,7 +92,12 @@ class PyMediaEngine:
             raise
 
     async def open(
-        self, *, host: str = "127.0.0.1", live: bool = False, record: bool = True
+        self,
+        *,
+        host: str = "127.0.0.1",
+        live: bool = False,
+        record: bool = True,
+        stun: tuple[str, int] | None = None,
     ) -> PyMediaStream:
         """Bind a port on `host` for one call; see `MediaEngine.open`."""
         alive = [worker for worker in self._workers if worker.alive]
@@ -107,6 +112,12 @@ class PyMediaEngine:
         )
         await stream.open()
         self._streams.add(stream)
+        if stun is not None:
+            try:
+                await stream.ask(stun)
+            except BaseException:
+                await stream.close()
+                raise
         return stream
 
     async def aclose(self) -> None:

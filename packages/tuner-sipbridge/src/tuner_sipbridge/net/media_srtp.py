@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tuner_sipbridge.rtp.packet import is_rtcp
+from tuner_sipbridge.rtp.packet import is_rtcp, is_stun
 from tuner_sipbridge.rtp.srtp import Opener, Protector
 from tuner_sipbridge.sdp.crypto import SrtpKeys
 
@@ -53,14 +53,14 @@ class SrtpSocket:
     ) -> tuple[int, Sequence[tuple[int, int, bytes]], int, Any]:
         """Receive a packet and open it in its place; one that is not authentic comes out empty.
 
-        RTCP comes out as it is: nobody here reads it.
+        RTCP and STUN come out as they are: neither is audio.
 
         Raises:
             OSError: there is none.
         """
         size, ancillary, flags, source = self._media.recvmsg_into(buffers, ancillary_size)
         window = buffers[0]
-        if is_rtcp(window[:size]):
+        if is_rtcp(window[:size]) or is_stun(window[:size]):
             return size, ancillary, flags, source
         assert self._opener is not None
         packet = self._opener.open(bytes(window[:size]))

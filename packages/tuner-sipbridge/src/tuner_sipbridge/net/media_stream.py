@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from tuner_sipbridge.audio.g711 import Law
-from tuner_sipbridge.errors import MediaError
+from tuner_sipbridge.errors import MediaError, NetworkError
 from tuner_sipbridge.media import messages
 from tuner_sipbridge.media.assembly import result_of
 from tuner_sipbridge.media.engine import (
@@ -26,6 +26,7 @@ from tuner_sipbridge.media.engine import (
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.media_channel import Channel
 from tuner_sipbridge.net.media_process import WorkerProcess
+from tuner_sipbridge.net.stun_questions import StunQuestions
 from tuner_sipbridge.rtp.dtmf import DIGITS
 
 logger = logging.getLogger("tuner_sipbridge.media")
@@ -62,11 +63,19 @@ class PyMediaStream:
         self._log: asyncio.Future[messages.StreamLog | None] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[MediaResult] | None = None
         self._lost = ""
+        self._mapped: tuple[str, int] | None = None
+        self._server: tuple[str, int] = ("", 0)
+        self._questions = StunQuestions(self._send_stun, what="media")
 
     @property
     def local(self) -> tuple[str, int]:
-        """Address and port to put into the SDP."""
+        """Address and port that the stream is bound to."""
         return self._local
+
+    @property
+    def mapped(self) -> tuple[str, int] | None:
+        """Address and port that a NAT shows for `local`; None when no STUN server was asked."""
+        return self._mapped
 
     async def open(self) -> None:
         """Bind the port.
@@ -93,6 +102,18 @@ class PyMediaStream:
             self._worker.send(messages.Close(self._number))
             self._worker.detach(self._number)
             raise
+
+    async def ask(self, server: tuple[str, int]) -> None:
+        """Ask a STUN server what a NAT shows for the port: from the port, before it starts.
+
+        Raises:
+            MediaError: the server does not answer, or refuses.
+        """
+        self._server = server
+        try:
+            self._mapped = await self._questions.ask(server)
+        except NetworkError as error:
+            raise MediaError(self._lost or str(error)) from error
 
     async def start(self, parameters: MediaParameters) -> None:
         """Send and receive from now on; a second call changes the parameters in place.
@@ -167,6 +188,8 @@ class PyMediaStream:
             case messages.OpenFailed():
                 self._worker.detach(self._number)
                 _settle(self._opening, MediaError(report.reason))
+            case messages.StunCame():
+                self._questions.receive(report.data, self._server)
             case messages.Started():
                 _settle(self._starting.popleft())
             case messages.Kept():
@@ -211,6 +234,9 @@ class PyMediaStream:
         if log is None:
             return MediaResult(None, MediaStatistics())
         return await asyncio.to_thread(result_of, log, record=self._record)
+
+    def _send_stun(self, request: bytes, server: tuple[str, int]) -> None:
+        self._worker.send(messages.Ask(self._number, request, server))
 
     def _end(self) -> None:
         self._events.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from collections import deque
@@ -20,10 +21,15 @@ from tuner_sipbridge.media.slots import TransmitSlot
 from tuner_sipbridge.media.transmission import Transmission
 from tuner_sipbridge.net.media_sockets import Poller, PortCandidates, ReceiveInto, open_media_socket
 from tuner_sipbridge.net.media_srtp import SrtpSocket
+from tuner_sipbridge.rtp.packet import is_stun
 
 logger = logging.getLogger("tuner_sipbridge.media")
 
 _PIECE = 1 << 16
+_STUN_SIZE = 1500
+_PEEK = int(socket.MSG_PEEK)
+_STUN_READS = 4
+"""Datagrams read at a time from a port that asks: whoever floods it does not hold up the grid."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,13 +46,17 @@ class _Running:
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """One call's media: a bound socket and a queue, and when it was started the rest."""
+    """One call's media: a bound socket and a queue, and when it was started the rest.
+
+    `answered`: STUN has come to the socket.
+    """
 
     opened: messages.Open
     media: socket.socket
     queue: PlayoutQueue
     srtp: SrtpSocket | None = None
     running: _Running | None = None
+    answered: bool = False
 
 
 class StreamTable:
@@ -70,6 +80,7 @@ class StreamTable:
         self._grid, self._now = grid, now
         self._ports = PortCandidates(settings.ports)
         self._streams: dict[int, _Stream] = {}
+        self._asking: dict[int, _Stream] = {}
 
     def ready(self, most: int) -> list[tuple[int, int]]:
         """Descriptors with something to read, at most `most`, without waiting."""
@@ -96,6 +107,25 @@ class StreamTable:
             self._give_up(command.stream)
             self.reports.append(messages.Failed(command.stream, f"media worker: {error!r}"))
 
+    def hear_answers(self) -> None:
+        """Report what STUN has come to the ports that ask; anything else there came before its time.
+
+        Once the server has answered, the port may be known to the far end: its audio waits for the start.
+        """
+        for number, stream in self._asking.items():
+            for _ in range(_STUN_READS):
+                try:
+                    data = stream.media.recv(_STUN_SIZE, _PEEK if stream.answered else 0)
+                    if stream.answered:
+                        if not is_stun(data):
+                            break
+                        stream.media.recv(_STUN_SIZE)
+                except OSError:
+                    break
+                if is_stun(data):
+                    stream.answered = True
+                    self.reports.append(messages.StunCame(number, data))
+
     def hand_over(self) -> None:
         """Report one more piece of what closed streams have left."""
         piece = next(self.closing[0], None)
@@ -116,6 +146,8 @@ class StreamTable:
                 self._start(stream, command.parameters)
             case messages.Close():
                 self._close(stream)
+            case messages.Ask():
+                self._ask(stream, command)
             case _:
                 self._queue(stream, command)
 
@@ -152,8 +184,15 @@ class StreamTable:
         host, port = media.getsockname()[:2]
         self.reports.append(messages.Opened(command.stream, (host, port)))
 
+    def _ask(self, stream: _Stream, command: messages.Ask) -> None:
+        if stream.running is None:
+            self._asking[command.stream] = stream
+            with contextlib.suppress(OSError):  # no route to the server is no answer either
+                stream.media.sendto(command.request, command.server)
+
     def _start(self, stream: _Stream, parameters: MediaParameters) -> None:
         running = stream.running
+        self._asking.pop(stream.opened.stream, None)
         self._secure(stream, parameters)
         way = stream.media if parameters.srtp is None or stream.srtp is None else stream.srtp
         if running is None:
@@ -219,6 +258,7 @@ class StreamTable:
     def _give_up(self, number: int) -> None:
         """Free what a stream holds; any part of it may be missing."""
         stream = self._streams.pop(number, None)
+        self._asking.pop(number, None)
         if stream is None:
             return
         if self.receivers.pop(stream.media.fileno(), None) is not None:

@@ -160,6 +160,7 @@ class MediaWorker:
 
     def _each_tick(self) -> None:
         streams = self._streams
+        streams.hear_answers()
         for stream, event in streams.reception.settle(self._now()):
             streams.tell(stream, (event,))
         frames = streams.reception.pop_frames()

@@ -18,7 +18,8 @@ class PublicAddress:
     Attributes:
         host: name or address; None until the STUN server was asked, and where there is no NAT.
         port: SIP port, None for the local one.
-        stun_server: host and port of the server to ask; None when there is nothing to ask.
+        stun_server: host and port of the server to ask, numeric once the SIP socket was asked about: media ports are
+            asked about one by one. None when there is nothing to ask.
     """
 
     host: str | None = None

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import socket
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import TypeAlias
 
 from tuner_sipbridge.errors import NetworkError, RemoteProtocolError
-from tuner_sipbridge.net import stun
 from tuner_sipbridge.net.connection import StreamLimits
 from tuner_sipbridge.net.ids import RandomIds
 from tuner_sipbridge.net.streams import IsLive, Receive, StreamEndpoint, Unreachable
+from tuner_sipbridge.net.stun_questions import StunQuestions
 from tuner_sipbridge.net.tls import TlsSettings
 from tuner_sipbridge.net.udp import UdpEndpoint, resolve
+from tuner_sipbridge.rtp.packet import is_stun
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.parser import parse_datagram
 from tuner_sipbridge.sip.refusal import refusal_of, way_back_of
@@ -28,7 +29,6 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Address]]
 UDP_AND_TCP: Collection[Transport] = ("udp", "tcp")
 """What an element listens on, at one port: requests too long for UDP come over TCP (RFC 3261 §18.1.1)."""
 _MOST_TRIES = 16
-_STUN_WAITS_S = (0.5, 1.0, 2.0)
 
 
 class Transports:
@@ -63,7 +63,8 @@ class Transports:
         self._local: Address | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._malformed = 0
-        self._stun: dict[bytes, asyncio.Future[Address]] = {}
+        self._questions: StunQuestions | None = None
+        self._stun_server: Address = ("", 0)
 
     async def open(self, *, host: str, port: int = 0, listen: Collection[Transport] = UDP_AND_TCP) -> None:
         """Bind `host:port` for each of the transports; port 0 is any that is free for all of them.
@@ -104,30 +105,18 @@ class Transports:
         """Connections that were closed at once, because too many stood."""
         return self._streams.refused
 
-    async def mapped_address(self, server: Address) -> Address:
-        """The address that a NAT shows for the UDP socket, asked of a STUN server (RFC 8489 §6.2.1).
+    async def ask(self, server: Address) -> tuple[Address, Address]:
+        """What a NAT shows for the UDP socket, asked of a STUN server, and the address of that server.
 
         Raises:
-            NetworkError: there is no UDP socket, the server is not known, or it does not answer.
+            NetworkError: there is no UDP socket, the server is not known, does not answer, or refuses.
         """
         if self._udp is None:
             raise NetworkError("STUN needs a UDP socket, and none is open")
-        to = await resolve(*server)
-        question = secrets.token_bytes(stun.TRANSACTION_ID_OCTETS)
-        answer: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
-        self._stun[question] = answer
-        try:
-            for wait_s in _STUN_WAITS_S:
-                self._udp.send(stun.binding_request(question), to)
-                await asyncio.wait({answer}, timeout=wait_s)
-                if answer.done():
-                    return answer.result()
-        finally:
-            del self._stun[question]
-        raise NetworkError(
-            f"the STUN server {server[0]}:{server[1]} does not answer: check its name, and that a firewall lets UDP "
-            "through"
-        )
+        family = socket.AF_INET6 if ":" in self.local[0] else socket.AF_INET
+        self._stun_server = await resolve(*server, family=family)
+        self._questions = StunQuestions(self._udp.send, what="SIP")
+        return await self._questions.ask(self._stun_server), self._stun_server
 
     def send(self, message: Message, hop: Hop) -> None:
         """Send a message to a host name or address; failures come to `unreachable`, later."""
@@ -192,8 +181,9 @@ class Transports:
     def _on_datagram(self, data: bytes, source: Address) -> None:
         if not data.strip(b"\r\n\x00 "):
             return  # a keep-alive (RFC 5626 §3.5.1, and the habits of NAT boxes)
-        if stun.is_stun(data):
-            self._on_stun(data)
+        if is_stun(data):
+            if self._questions is not None:
+                self._questions.receive(data, self._stun_server)
             return
         try:
             message = parse_datagram(data, self._limits.message)
@@ -205,9 +195,3 @@ class Transports:
                 self._udp.send(refusal.to_bytes(), way_back_of(refusal, source))
             return
         self._receive(message, Hop("udp", *source))
-
-    def _on_stun(self, data: bytes) -> None:
-        for question, answer in self._stun.items():
-            mapped = stun.mapped_address(data, question)
-            if mapped is not None and not answer.done():
-                answer.set_result(mapped)

@@ -141,14 +141,16 @@ def local_address_towards(remote: Address) -> str:
         return str(probe.getsockname()[0])
 
 
-async def resolve(host: str, port: int) -> Address:
-    """The first address of `host` (A, then AAAA by the system's resolver).
+async def resolve(host: str, port: int, *, family: int = socket.AF_UNSPEC) -> Address:
+    """The first address of `host` (A, then AAAA by the system's resolver), of a family if one is named.
 
     Raises:
         NetworkError: the name is not known.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, family=family, type=socket.SOCK_DGRAM
+        )
     except OSError as error:
         raise NetworkError(
             f"cannot resolve {host}: {error.strerror or error}; check the SIP URI's host"

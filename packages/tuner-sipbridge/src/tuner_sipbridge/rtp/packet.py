@@ -1,4 +1,4 @@
-"""One RTP packet (RFC 3550 §5.1): parse with every length checked, and write."""
+"""One RTP packet (RFC 3550 §5.1): parse with every length checked, and write; and what else comes to its port."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ HEADER_SIZE = 12
 """Octets of the fixed header."""
 
 _FIXED = struct.Struct("!BBHII")
+_STUN_HEADER_SIZE = 20
+_STUN_COOKIE = bytes.fromhex("2112a442")
 _RTCP_TYPES = range(192, 224)
 """Second octets that mean RTCP on a shared port (RFC 5761 §4)."""
 
@@ -44,6 +46,11 @@ class RtpHeader:
 def is_rtcp(datagram: bytes | memoryview) -> bool:
     """Whether a datagram on an RTP port is RTCP (RFC 5761 §4)."""
     return len(datagram) >= 8 and datagram[0] >> 6 == 2 and datagram[1] in _RTCP_TYPES
+
+
+def is_stun(datagram: bytes | memoryview) -> bool:
+    """Whether a datagram is STUN: neither RTP, RTCP nor a SIP message begins like one (RFC 7983 §7, RFC 8489 §5)."""
+    return len(datagram) >= _STUN_HEADER_SIZE and datagram[0] < 4 and datagram[4:8] == _STUN_COOKIE
 
 
 def parse_header(datagram: bytes | memoryview) -> RtpHeader | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, TypeAlias, cast
 
-from tuner_sipbridge.errors import LocalProtocolError
+from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 from tuner_sipbridge.sip.grammar import bracketed
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Request
@@ -20,6 +20,11 @@ Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 """The transports that are spoken, as a URI's `transport` parameter names them."""
 
 _MOST_OCTETS_OVER_UDP = 1300
+_PRIVATE = tuple(
+    ipaddress.IPv4Network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+)
+"""Networks that only their own hosts reach (RFC 1918 §3, RFC 6598 §7)."""
 _HOSTS_KNOWN = 256
 
 
@@ -207,6 +212,33 @@ def sent_by(request: Request, transport: Transport) -> Hop:
     """Where the sender of a request says that it is reached: sent-by of the topmost Via (RFC 3261 §18.1.1)."""
     via = request.via
     return Hop(transport, via.host, via.port or (5061 if transport == "tls" else 5060))
+
+
+def way_through_nat(request: Request, source: Hop) -> Hop | None:
+    """Where the sender of a request is reached when its Contact cannot be: where the request came from.
+
+    RFC 3261 §12.2.1.1 sends what follows in a dialog to the Contact, which behind a NAT names an address of the far
+    network. That is taken for granted of a user agent that came here itself (one Via, no Record-Route), from another
+    address than its Contact, which is a private one.
+
+    Args:
+        request: the one that begins the dialog.
+        source: where it came from.
+
+    Returns:
+        None where the Contact, or the route set, is to be followed.
+    """
+    try:
+        vias, routes, contacts = request.vias, request.headers.get_all("Record-Route"), request.contacts
+    except RemoteProtocolError:
+        return None
+    if len(vias) != 1 or routes or len(contacts) != 1:
+        return None
+    host = contacts[0].uri.host
+    if not is_address(host) or ":" in host or host == source.host:
+        return None
+    address = ipaddress.IPv4Address(host)
+    return replace(source, flow=source.address) if any(address in network for network in _PRIVATE) else None
 
 
 def note_source(request: Request, source: Hop) -> None:

@@ -112,6 +112,10 @@ class TransactionLayer:
             self._flow = None if hop.flow is None else Hop(hop.transport, *hop.flow)
         self._send_to(hop, request, now)
 
+    def keep_to(self, flow: Hop) -> None:
+        """Send what follows in the dialog over a flow, whatever the Contact: the only way to a far end behind a NAT."""
+        self._flow = Hop(flow.transport, *flow.address)
+
     def send_alone(self, request: Request, *, towards: Uri | None = None) -> None:
         """Send a request outside any transaction: the ACK to a 2xx; `towards` as for `send`."""
         self._send_alone_to(next_hop(request, towards), request)
@@ -241,8 +245,9 @@ class TransactionLayer:
         self._begin(request, self._on_its_flow(request, over), now, may_shrink=over.for_length, name=name)
 
     def _over(self, hop: Hop, request: Request) -> Hop:
-        """The hop, over TCP when the request is too long for UDP."""
-        if hop.is_stream or hop in self._only_udp or not is_too_long_for_udp(request):
+        """The hop, over TCP when the request is too long for UDP; no connection leads in through a NAT."""
+        by_nat = request.to.tag is not None and self._flow is not None and not self._flow.is_stream
+        if hop.is_stream or by_nat or hop in self._only_udp or not is_too_long_for_udp(request):
             return hop
         set_transport(request, "tcp")
         return replace(hop, transport="tcp", for_length=True)
