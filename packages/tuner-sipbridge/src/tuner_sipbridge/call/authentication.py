@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -44,8 +43,8 @@ class Authentication:
         self._credentials = credentials
         self._ids = ids
         self._challenges: dict[Space, Challenge] = {}
-        self._uses: Counter[str] = Counter()
-        self._stale: Counter[Space] = Counter()
+        self._uses: dict[str, int] = {}
+        self._stale: dict[Space, int] = {}
 
     @property
     def used(self) -> bool:
@@ -116,7 +115,7 @@ class Authentication:
                 " the far end does not accept this user name and password"
             )
             return Unanswerable(space[1], "wrong credentials", text)
-        self._stale[space] += 1
+        self._stale[space] = self._stale.get(space, 0) + 1
         if self._stale[space] > _MOST_STALE:
             text = f"{status}: the far end calls every nonce of its own stale ({realm})"
             return Unanswerable(space[1], "stale", text)
@@ -124,7 +123,7 @@ class Authentication:
 
     def _header(self, challenge: Challenge, request: Request) -> tuple[str, str]:
         assert self._credentials is not None
-        self._uses[challenge.nonce] += 1
+        self._uses[challenge.nonce] = uses = self._uses.get(challenge.nonce, 0) + 1
         value = authorization(
             challenge,
             username=self._credentials.username,
@@ -132,7 +131,7 @@ class Authentication:
             method=request.method,
             uri=str(request.uri),
             cnonce=self._ids.cnonce(),
-            nc=self._uses[challenge.nonce],
+            nc=uses,
             body=request.body,
         )
         return header_for(challenge), value

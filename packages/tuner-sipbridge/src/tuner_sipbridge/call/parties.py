@@ -64,10 +64,14 @@ class Parties:
 NOBODY = Parties()
 """A message that names nobody beyond From and To."""
 
+_NAMES = ("P-Asserted-Identity", "Privacy", "Diversion", "History-Info", "User-to-User")
+
 
 def parties_of(message: Message) -> Parties:
     """What a message says of the parties; a value that is malformed is left out."""
     headers = message.headers
+    if not any(name in headers for name in _NAMES):
+        return NOBODY
     return Parties(
         asserted=tuple(str(one.uri) for one in _addresses(message, "P-Asserted-Identity")),
         privacy=tuple(

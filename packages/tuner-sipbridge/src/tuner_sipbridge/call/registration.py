@@ -224,7 +224,8 @@ class Registration(Transacting):
 
     def _request(self) -> Request:
         via = self._reach.via(self._ids.branch(), towards=hop_uri(self._registrar, self._route))
-        fields = Headers([("Via", str(via))])
+        fields = Headers()
+        fields.set_via(via)
         for proxy in self._route:
             fields.add("Route", str(proxy))
         fields.add("Max-Forwards", "70")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuner_sipbridge.errors import LocalProtocolError
 from tuner_sipbridge.sip.grammar import Params
@@ -61,6 +61,11 @@ class Reach:
     user: str | None
     transport: Transport = "udp"
     secure: bool = False
+    contact: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """The Contact header."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "contact", ("Contact", str(NameAddr(self._contact_uri()))))
 
     def via(self, branch: str, *, towards: Uri) -> Via:
         """A Via of ours, with the transport that the request goes by.
@@ -77,14 +82,12 @@ class Reach:
         alias: Params = () if transport == "udp" else (("alias", None),)
         return Via(transport.upper(), host, port, (("rport", None), ("branch", branch), *alias))
 
-    @property
-    def contact(self) -> tuple[str, str]:
-        """The Contact header."""
+    def _contact_uri(self) -> Uri:
         host, port = self.address
         if self.secure:
-            return "Contact", str(NameAddr(Uri("sips", user=self.user, host=host, port=port)))
+            return Uri("sips", user=self.user, host=host, port=port)
         params: Params = () if self.transport == "udp" else (("transport", self.transport),)
-        return "Contact", str(NameAddr(Uri(user=self.user, host=host, port=port, params=params)))
+        return Uri(user=self.user, host=host, port=port, params=params)
 
     def _towards(self, uri: Uri) -> Transport:
         """The transport that a URI names, else that of the call.
@@ -156,7 +159,8 @@ def first_invite(
 ) -> Request:
     """The INVITE that begins a call (RFC 3261 §8.1.1, §13.2.1); `body` is the offer, empty for a late one."""
     hop = hop_uri(target, [NameAddr(proxy) for proxy in route])
-    fields = Headers([("Via", str(reach.via(branch, towards=hop)))])
+    fields = Headers()
+    fields.set_via(reach.via(branch, towards=hop))
     for proxy in route:
         fields.add("Route", str(NameAddr(proxy)))
     fields.add("Max-Forwards", "70")
@@ -195,7 +199,7 @@ def again(
         changes: headers in place of those it has: Session-Expires and Min-SE after a 422.
     """
     headers = request.headers.copy()
-    headers.set("Via", str(via))
+    headers.set_via(via)
     headers.set("CSeq", f"{cseq} {request.method}")
     if credentials is not None:
         headers.remove("Authorization")

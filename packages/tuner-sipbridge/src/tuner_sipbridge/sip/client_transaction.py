@@ -113,7 +113,9 @@ def cancel_of(invite: Request) -> Request:
 
 def _beside(invite: Request, method: str, *, to: str | None) -> Request:
     """A request that goes the way of an INVITE of ours, with its one Via, and so meets it at every hop."""
-    headers = Headers([("Via", str(invite.via)), ("Max-Forwards", "70")])
+    headers = Headers()
+    headers.set_via(invite.via)
+    headers.add("Max-Forwards", "70")
     for name in ("Route", "From", "Call-ID"):
         for value in invite.headers.get_all(name):
             headers.add(name, value)

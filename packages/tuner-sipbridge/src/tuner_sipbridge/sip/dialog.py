@@ -103,7 +103,7 @@ class Dialog:
             cseq = self.local_cseq
         uri, routes = self._path()
         fields = Headers()
-        fields.add("Via", str(via))
+        fields.set_via(via)
         for route in routes:
             fields.add("Route", str(route))
         fields.add("Max-Forwards", "70")

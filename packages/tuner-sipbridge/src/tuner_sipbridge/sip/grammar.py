@@ -27,6 +27,8 @@ _PARAM_VALUE = re.compile(r'[^\x00-\x20\x7f,;<>"]+')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?")
 _WORD = re.compile(r"[^ \t]+")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.\-]+))(?:[ \t]*:[ \t]*([0-9]+))?")
+_PLAIN_PARAMS = re.compile(rf"(?:;{_TOKEN.pattern}(?:={_PARAM_VALUE.pattern})?)*")
+"""Parameters as nearly all are: well formed, without quotes and spaces."""
 _MOST_REMEMBERED = 1024
 _LONGEST_REMEMBERED = 256
 """Characters of the longest text whose reading is kept: what a far end can make us keep stays small."""
@@ -181,6 +183,9 @@ def split_params(text: str) -> Params:
     text = text.strip(WHITESPACE)
     if not text:
         return ()
+    if _PLAIN_PARAMS.fullmatch(text):
+        pairs = [part.partition("=") for part in text[1:].split(";")]
+        return tuple([(name, value or None) for name, _, value in pairs])
     if not text.startswith(";"):
         raise RemoteProtocolError(f'";" expected before the parameters, found "{text[0]}"')
     params: list[tuple[str, str | None]] = []
@@ -214,8 +219,8 @@ def param_of(params: Params, name: str) -> str | None:
     """Value of the first parameter `name` (any case) without quotes, empty for a bare name, else None."""
     wanted = name.lower()
     for present, value in params:
-        if present.lower() == wanted:
-            return unquote(value) if value is not None else ""
+        if present == wanted or present.lower() == wanted:
+            return unquote(value) if value else ""
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 from tuner_sipbridge.sip.grammar import (
@@ -26,6 +27,7 @@ from tuner_sipbridge.sip.grammar import (
     unquote,
     write_params,
 )
+from tuner_sipbridge.sip.header_names import COMPACT_NAMES, KEYS
 from tuner_sipbridge.sip.uri import Uri
 
 _read_uri = remembering(Uri.parse)
@@ -33,47 +35,27 @@ _read_uri = remembering(Uri.parse)
 BRANCH_COOKIE = "z9hG4bK"
 """What every branch of an RFC 3261 element begins with (§8.1.1.7)."""
 
-COMPACT_NAMES = {
-    "a": "Accept-Contact",
-    "b": "Referred-By",
-    "c": "Content-Type",
-    "d": "Request-Disposition",
-    "e": "Content-Encoding",
-    "f": "From",
-    "i": "Call-ID",
-    "j": "Reject-Contact",
-    "k": "Supported",
-    "l": "Content-Length",
-    "m": "Contact",
-    "n": "Identity-Info",
-    "o": "Event",
-    "r": "Refer-To",
-    "s": "Subject",
-    "t": "To",
-    "u": "Allow-Events",
-    "v": "Via",
-    "x": "Session-Expires",
-    "y": "Identity",
-}
-"""Compact header names of IANA's registry and what they stand for."""
-
 
 class Headers:
     """Header fields in their order. Names compare without case, and a compact name is the long one.
 
     Values are kept as text without line breaks; one that came folded over lines is one line here.
+
+    Attributes:
+        readings: what was read out of fields, by their names in lower case; gone when one of that name changes.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "readings")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: list[tuple[str, str, str]] = []
+        self.readings: dict[str, Any] = {}
         for name, value in fields:
             self.add(name, value)
 
     def get(self, name: str) -> str | None:
         """Value of the first field called `name`, or None."""
-        key = _KEYS.get(name) or name.lower()
+        key = KEYS.get(name) or name.lower()
         for present, _, value in self._fields:
             if present == key:
                 return value
@@ -81,7 +63,7 @@ class Headers:
 
     def get_all(self, name: str) -> list[str]:
         """Values of all fields called `name`, one an occurrence: comma-separated lists are left whole."""
-        key = _KEYS.get(name) or name.lower()
+        key = KEYS.get(name) or name.lower()
         return [value for present, _, value in self._fields if present == key]
 
     def elements(self, name: str) -> list[str]:
@@ -105,7 +87,9 @@ class Headers:
         Raises:
             LocalProtocolError: the name is not a token, or the value has a line break.
         """
-        self._fields.append(_checked(name, value))
+        new = _checked(name, value)
+        self._fields.append(new)
+        self.readings.pop(new[0], None)
 
     def insert_first(self, name: str, value: str) -> None:
         """Put a field before all others, as an element puts its Via.
@@ -113,7 +97,9 @@ class Headers:
         Raises:
             LocalProtocolError: the name is not a token, or the value has a line break.
         """
-        self._fields.insert(0, _checked(name, value))
+        new = _checked(name, value)
+        self._fields.insert(0, new)
+        self.readings.pop(new[0], None)
 
     def set(self, name: str, value: str) -> None:
         """Put one field in place of all called `name`, where the first of them stood, or at the end.
@@ -122,6 +108,7 @@ class Headers:
             LocalProtocolError: the name is not a token, or the value has a line break.
         """
         new = _checked(name, value)
+        self.readings.pop(new[0], None)
         for place, (present, _, _) in enumerate(self._fields):
             if present == new[0]:
                 rest = [other for other in self._fields[place + 1 :] if other[0] != new[0]]
@@ -129,20 +116,31 @@ class Headers:
                 return
         self._fields.append(new)
 
+    def set_via(self, via: Via) -> None:
+        """Put one Via, which need not be read again, in place of all there are, or at the end."""
+        self.set("Via", str(via))
+        self.readings["via"] = via
+
     def remove(self, name: str) -> None:
         """Drop all fields called `name`; none is fine."""
-        key = _KEYS.get(name) or name.lower()
+        key = KEYS.get(name) or name.lower()
         self._fields = [other for other in self._fields if other[0] != key]
+        self.readings.pop(key, None)
 
     def items(self, *, without: str = "") -> Iterator[tuple[str, str]]:
         """(name, value) of each field not called `without`, in order; compact names come as long ones."""
         key = without.lower()
         return ((name, value) for present, name, value in self._fields if present != key)
 
+    def lines(self, *, without: str = "") -> list[str]:
+        """The fields that `items` gives as they are written, without line breaks."""
+        key = without.lower()
+        return [f"{name}: {value}" for present, name, value in self._fields if present != key]
+
     def copy(self) -> Headers:
         """A copy that can be changed without changing this one."""
         twin = Headers()
-        twin._fields = self._fields.copy()
+        twin._fields, twin.readings = self._fields.copy(), self.readings.copy()
         return twin
 
     def __contains__(self, name: object) -> bool:
@@ -359,7 +357,7 @@ class CSeq:
 
 
 def _checked(name: str, value: str) -> tuple[str, str, str]:
-    key = _KEYS.get(name)
+    key = KEYS.get(name)
     if key is None:
         if not is_token(name):
             raise LocalProtocolError("a header name is not a token")
@@ -369,10 +367,3 @@ def _checked(name: str, value: str) -> tuple[str, str, str]:
     if len(name) == 1:
         name = COMPACT_NAMES.get(name.lower(), name)
     return key, name, value.strip(WHITESPACE)
-
-
-_KEYS = {
-    written: long.lower()
-    for compact, long in COMPACT_NAMES.items()
-    for written in (compact, compact.upper(), long)
-}

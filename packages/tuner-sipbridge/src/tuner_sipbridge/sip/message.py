@@ -99,6 +99,8 @@ _SRTP_KEY = re.compile(
     r"(\binline:|^k=\w+:|^a=[ \t]*key-mgmt:[ \t]*\S+[ \t]+)[^|;\s]+", re.MULTILINE | re.IGNORECASE
 )
 
+_LENGTH = "Content-Length: "
+
 _Value = TypeVar("_Value")
 
 _read_address = remembering(NameAddr.parse)
@@ -142,15 +144,21 @@ class _Fields:
     @property
     def via(self) -> Via:
         """The topmost Via: the last hop of a request, ourselves in a response."""
-        text = next(filter(None, self.headers.get_all("Via")), None)
-        if text is None:
-            raise RemoteProtocolError("Via is missing")
-        return _named("Via", _read_via, _named("Via", split_list, text)[0])
+        readings = self.headers.readings
+        if (via := readings.get("via")) is None:
+            text = next(filter(None, self.headers.get_all("Via")), None)
+            if text is None:
+                raise RemoteProtocolError("Via is missing")
+            via = readings["via"] = _named("Via", _read_via, _named("Via", split_list, text)[0])
+        return via
 
     @property
     def vias(self) -> list[Via]:
         """All hops, topmost first."""
-        return self._list("Via", _read_via)
+        texts = self.headers.get_all("Via")
+        return [
+            _named("Via", _read_via, hop) for text in texts if text for hop in _named("Via", split_list, text)
+        ]
 
     @property
     def contact(self) -> NameAddr | None:
@@ -184,7 +192,7 @@ class _Fields:
         Raises:
             LocalProtocolError: a text in it cannot be written as UTF-8.
         """
-        return self._head(self.headers.items(without="Content-Length")) + self.body
+        return self._head(self.headers.lines(without="Content-Length")) + self.body
 
     def redacted(self) -> str:
         """The message as text for a trace, without what would let a reader log in or decrypt.
@@ -193,31 +201,29 @@ class _Fields:
         passwords in URIs and SRTP keys. Octets that are not UTF-8 show as U+FFFD.
         """
         fields = self.headers.items(without="Content-Length")
-        head = self._head((name, _redacted_field(name, value)) for name, value in fields)
+        head = self._head(f"{name}: {_redacted_field(name, value)}" for name, value in fields)
         body = _SRTP_KEY.sub(rf"\g<1>{_REMOVED}", self.body.decode("utf-8", "replace"))
         return _URI_PASSWORD.sub(rf"\g<1>{_REMOVED}", head.decode("utf-8", "replace")) + body
 
-    def _head(self, fields: Iterable[tuple[str, str]]) -> bytes:
-        lines = [self.start_line]
-        lines += [f"{name}: {value}" for name, value in fields]
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        try:
-            return "\r\n".join(lines).encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise LocalProtocolError("the message has a character that UTF-8 cannot write") from None
+    def _head(self, fields: Iterable[str]) -> bytes:
+        return _encoded("\r\n".join((self.start_line, *fields, f"{_LENGTH}{len(self.body)}\r\n\r\n")))
 
     def _one(self, name: str, parse: Callable[[str], _Value]) -> _Value:
-        text = self.headers.get(name)
-        if not text:
-            raise RemoteProtocolError(f"{name} is missing")
-        return _named(name, parse, text)
+        readings, key = self.headers.readings, name.lower()
+        if (value := readings.get(key)) is None:
+            text = self.headers.get(name)
+            if not text:
+                raise RemoteProtocolError(f"{name} is missing")
+            value = readings[key] = _named(name, parse, text)
+        return value
 
     def _list(self, name: str, parse: Callable[[str], _Value]) -> list[_Value]:
-        texts = self.headers.get_all(name)
-        if not texts:
-            return []
-        elements = [element for text in texts if text for element in _named(name, split_list, text)]
-        return [_named(name, parse, element) for element in elements]
+        readings, key = self.headers.readings, name.lower()
+        if (values := readings.get(key)) is None:
+            texts = self.headers.get_all(name)
+            elements = [element for text in texts if text for element in _named(name, split_list, text)]
+            values = readings[key] = tuple([_named(name, parse, element) for element in elements])
+        return [*values]
 
 
 @dataclass(slots=True)
@@ -334,6 +340,13 @@ def _named(name: str, parse: Callable[[str], _Value], text: str) -> _Value:
     except (RemoteProtocolError, LocalProtocolError) as error:
         message = str(error)
         raise RemoteProtocolError(message if message.startswith(name) else f"{name}: {message}") from None
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise LocalProtocolError("the message has a character that UTF-8 cannot write") from None
 
 
 def _redacted_field(name: str, value: str) -> str:

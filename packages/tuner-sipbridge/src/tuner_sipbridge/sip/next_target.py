@@ -36,4 +36,4 @@ def onwards(name: Hop, hop: Hop, why: str, for_s: float = DEFAULT_PENALTY_S) -> 
 
 
 def _set_via(request: Request, via: Via) -> None:
-    request.headers.set("Via", str(via))
+    request.headers.set_via(via)

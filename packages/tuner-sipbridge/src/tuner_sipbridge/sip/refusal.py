@@ -10,7 +10,8 @@ import re
 
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 from tuner_sipbridge.sip.grammar import WHITESPACE, is_token
-from tuner_sipbridge.sip.headers import COMPACT_NAMES, Headers, Via
+from tuner_sipbridge.sip.header_names import COMPACT_NAMES
+from tuner_sipbridge.sip.headers import Headers, Via
 from tuner_sipbridge.sip.message import REASONS, Response
 
 _FOLD = re.compile(r"\r?\n[ \t]+")

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 
 def earliest(deadlines: Iterable[float | None]) -> float | None:
     """The first of several deadlines, None when none of them is set."""
-    known = [at for at in deadlines if at is not None]
-    return min(known) if known else None
+    first = None
+    for at in deadlines:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Uri:
     params: Params = ()
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     opaque: str = field(default="", repr=False)
+    _text: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problem = _problem_of(self)
@@ -98,6 +99,11 @@ class Uri:
             raise error(f"{name} URI, position {misfit.position}: {misfit.reason}") from None
 
     def __str__(self) -> str:
+        if not self._text:
+            object.__setattr__(self, "_text", self._written())
+        return self._text
+
+    def _written(self) -> str:
         if self.scheme == "tel":
             return f"tel:{self.user}{write_params(self.params)}"
         if self.scheme not in _SIP_SCHEMES:
