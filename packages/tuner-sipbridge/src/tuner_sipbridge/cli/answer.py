@@ -142,11 +142,13 @@ def answer(
 ) -> None:
     """Answer SIP calls with a reference agent, or by a plan as the humans whom an agent calls, until interrupted.
 
-    The agents `pipecat` and `livekit` post each call to Tuner, as the TUNER_ variables say.
+    The agents `pipecat` and `livekit` post each call to Tuner.
 
-    Exit code with --plan, --calls, --out, --pcap or --json: 0: all calls passed. 1: one did not, or did
+    Where: TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_AGENT_ID, TUNER_BASE_URL.
 
-    not come. 2: bad usage or file. 3: could not run.
+    With --plan, --calls, --out, --pcap or --json there is a result.
+
+    Exit code 0: all calls passed. 1: one did not, or did not come. 2: bad usage or file. 3: could not run.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
     if (username is None) != (password is None):
