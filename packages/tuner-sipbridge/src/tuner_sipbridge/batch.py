@@ -16,6 +16,7 @@ from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.link import LinkDesk, LinkResult, unknown
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.ids import new_correlation_id, new_sip_call_id
+from tuner_sipbridge.sip.uri import without_password
 
 Stage = Literal["rendering", "dialling", "ended", "linking", "linked"]
 
@@ -61,17 +62,26 @@ class BatchCall:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """A batch, done. Times are Unix seconds; `calls` are in the plan's order."""
+    """A batch, done. Times are Unix seconds; `calls` are in the plan's order.
+
+    Attributes:
+        name: name of the run.
+        started_at: when the first call could be made.
+        ended_at: when the last one was linked.
+        calls: those that were made.
+        not_made: how many calls of the plan were not, as the run was stopped.
+    """
 
     name: str
     started_at: float
     ended_at: float
     calls: tuple[BatchCall, ...]
+    not_made: int = 0
 
     @property
     def passed(self) -> bool:
-        """Whether every call passed."""
-        return all(call.passed for call in self.calls)
+        """Whether every call was made and passed."""
+        return not self.not_made and all(call.passed for call in self.calls)
 
 
 async def run_batch(
@@ -86,6 +96,7 @@ async def run_batch(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     sip_call_id: str | None = None,
     call_ids_of_others: bool = False,
+    stop: asyncio.Event | None = None,
 ) -> BatchResult:
     """Play a plan. A call that fails is a result; only what concerns the whole batch raises.
 
@@ -101,6 +112,7 @@ async def run_batch(
         sip_call_id: Call-ID to use, for a plan of one call; of our making when not given.
         call_ids_of_others: somebody else makes the INVITE and its Call-ID, so that a call can be registered with
             `desk` only once it is over.
+        stop: once it is set, calls that stand are hung up, no further ones are made, and no post is waited for.
 
     Raises:
         FileError: a variable that the plan names is not set; nothing was dialled.
@@ -111,12 +123,15 @@ async def run_batch(
     on_progress(Progress("rendering"))
     # By object, not by name: two files may name their scenarios alike.
     scenarios = {id(planned.scenario): planned.scenario for planned in plan.calls}
-    speech = {key: await dialer.render(scenario) for key, scenario in scenarios.items()}
+    stop = asyncio.Event() if stop is None else stop
+    speech = {key: await dialer.render(one) for key, one in scenarios.items() if not stop.is_set()}
     started_at = clock.now()
     places = asyncio.Semaphore(at_once or plan.at_once)
 
-    async def one(planned: PlannedCall, login: tuple[str, str] | None) -> CallRun:
+    async def one(planned: PlannedCall, login: tuple[str, str] | None) -> CallRun | None:
         async with places:
+            if stop.is_set():
+                return None
             on_progress(Progress("dialling", planned))
             run = await _play(
                 planned,
@@ -126,24 +141,27 @@ async def run_batch(
                 utterances=speech[id(planned.scenario)],
                 sip_call_id=sip_call_id or new_sip_call_id(),
                 registered_late=call_ids_of_others,
+                stop=stop,
             )
             on_progress(Progress("ended", planned, run))
             return run
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(*pair)) for pair in zip(plan.calls, credentials, strict=True)]
-    runs = [task.result() for task in tasks]
-    on_progress(Progress("linking"))
-    links = await _links(runs, desk, link_wait_s)
+    done = [(planned, task.result()) for planned, task in zip(plan.calls, tasks, strict=True)]
+    made = [(planned, run) for planned, run in done if run is not None]
+    if desk is not None:
+        on_progress(Progress("linking"))
+    links = await _links([run for _, run in made], desk, 0.0 if stop.is_set() else link_wait_s)
     calls: list[BatchCall] = []
-    for planned, run, link in zip(plan.calls, runs, links, strict=True):
+    for (planned, run), link in zip(made, links, strict=True):
         call = BatchCall(planned, run, link)
         if out is not None:
             call = replace(call, directory=out / planned.label)
             await asyncio.to_thread(write_call, run, link, out / planned.label)
         calls.append(call)
         on_progress(Progress("linked", planned, run, link))
-    return BatchResult(plan.name, started_at, clock.now(), tuple(calls))
+    return BatchResult(plan.name, started_at, clock.now(), tuple(calls), len(plan.calls) - len(calls))
 
 
 async def _play(
@@ -155,6 +173,7 @@ async def _play(
     utterances: Mapping[int, Utterance],
     sip_call_id: str,
     registered_late: bool,
+    stop: asyncio.Event,
 ) -> CallRun:
     """Register, dial, play, settle."""
     target, scenario = planned.target, planned.scenario
@@ -167,7 +186,7 @@ async def _play(
                 correlation_id=correlation_id,
                 agent=target.agent,
                 scenario=scenario.name,
-                target=target.uri,
+                target=without_password(target.uri),
                 started_at=started_at,
             )
 
@@ -186,6 +205,7 @@ async def _play(
         password=password,
         srtp=target.srtp,
         utterances=utterances,
+        stop=stop,
     )
     if registered_late:
         await register(run.sip_call_id)

@@ -110,9 +110,15 @@ class Trace:
         """Read a trace back.
 
         Raises:
-            FileError: a line is not an object with `at` and `kind`.
+            FileError: it cannot be read, or a line is not an object with `at` and `kind`.
         """
-        return cls(list(_parse(path.read_text(encoding="utf-8").splitlines(), file=str(path))))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise FileError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+        except UnicodeDecodeError as error:
+            raise FileError("not a trace: its text is not UTF-8", file=str(path)) from error
+        return cls(list(_parse(text.splitlines(), file=str(path))))
 
 
 def _parse(lines: Iterable[str], *, file: str) -> Iterator[TraceEvent]:

@@ -9,10 +9,10 @@ import pytest
 
 from tuner_sipbridge.net.reach import PeerCertificate, Reached
 from tuner_sipbridge.providers import find_provider, known_providers
-from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.sip.uri import Uri, without_password
 from tuner_sipbridge.trace import Trace
 from tuner_sipbridge.verify.facts import STEPS, Facts, Inquired, Lookup, Step, StepName, Verdict
-from tuner_sipbridge.verify.reading import scope_of, without_password
+from tuner_sipbridge.verify.reading import scope_of
 from tuner_sipbridge.verify.verdicts import judge
 
 NOW = 1_700_000_000.0

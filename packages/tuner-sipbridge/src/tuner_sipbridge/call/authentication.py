@@ -110,9 +110,10 @@ class Authentication:
         if tried is None:
             return None
         if not chosen.stale or chosen.nonce == tried:
+            pair = "and password" if self._credentials.password else "without a password: give one"
             text = (
                 f"{status} again after credentials were sent ({realm}):"
-                " the far end does not accept this user name and password"
+                f" the far end does not accept this user name {pair}"
             )
             return Unanswerable(space[1], "wrong credentials", text)
         self._stale[space] = self._stale.get(space, 0) + 1

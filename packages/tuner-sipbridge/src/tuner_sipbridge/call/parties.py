@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from tuner_sipbridge.errors import RemoteProtocolError
 from tuner_sipbridge.sip.headers import NameAddr
 from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.sip.uri import Uri, without_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,15 @@ class Parties:
     def to_fields(self) -> dict[str, Any]:
         """The fields of a trace event; what was not said is left out."""
         fields: dict[str, Any] = {
-            "asserted": list(self.asserted),
+            "asserted": [without_password(one) for one in self.asserted],
             "privacy": list(self.privacy),
-            "diversions": [{"uri": one.uri, "reason": one.reason} for one in self.diversions],
-            "history": [{"uri": one.uri, "reason": one.reason, "index": one.index} for one in self.history],
+            "diversions": [
+                {"uri": without_password(one.uri), "reason": one.reason} for one in self.diversions
+            ],
+            "history": [
+                {"uri": without_password(one.uri), "reason": one.reason, "index": one.index}
+                for one in self.history
+            ],
             "user_to_user": list(self.user_to_user),
         }
         return {name: value for name, value in fields.items() if value}

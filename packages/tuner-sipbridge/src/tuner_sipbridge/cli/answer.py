@@ -32,8 +32,16 @@ from tuner_sipbridge.cli.extension_options import (
     SessionRefresher,
     extensions_of,
 )
-from tuner_sipbridge.cli.options import AsJson, LinkWait, Out, Pcap, TunerUrl
-from tuner_sipbridge.cli.session import CODEC_HELP, SRTP_HELP, Codec, SrtpChoice, spoken
+from tuner_sipbridge.cli.options import CREDENTIALS, AsJson, LinkWait, Out, Pcap, TunerUrl, check_writable
+from tuner_sipbridge.cli.session import (
+    CODEC_HELP_ANSWERING,
+    CODEC_NAMES,
+    MEDIA,
+    Codec,
+    Srtp,
+    SrtpChoice,
+    spoken,
+)
 from tuner_sipbridge.cli.transport_options import (
     AnswerTransport,
     PublicAddress,
@@ -85,18 +93,27 @@ def answer(
     username: Annotated[
         str | None,
         typer.Option(
-            envvar="TUNER_SIP_USERNAME", help="Ask callers for digest credentials with this user name."
+            envvar="TUNER_SIP_USERNAME",
+            rich_help_panel=CREDENTIALS,
+            help="Ask callers for digest credentials with this user name.",
         ),
     ] = None,
     password: Annotated[
         str | None,
-        typer.Option(envvar="TUNER_SIP_PASSWORD", help="Password; better given by the environment."),
+        typer.Option(
+            envvar="TUNER_SIP_PASSWORD",
+            rich_help_panel=CREDENTIALS,
+            help="Password; better given by the environment.",
+        ),
     ] = None,
     pick: Annotated[
         Pick, typer.Option(help="answer; busy: refuse with 486; ring: never pick up.")
     ] = Pick.answer,
-    srtp: Annotated[SrtpChoice, typer.Option(help=SRTP_HELP)] = SrtpChoice.off,
-    codec: Annotated[list[Codec] | None, typer.Option(help=CODEC_HELP)] = None,
+    srtp: Srtp = SrtpChoice.off,
+    codec: Annotated[
+        list[Codec] | None,
+        typer.Option(metavar=CODEC_NAMES, rich_help_panel=MEDIA, help=CODEC_HELP_ANSWERING),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -125,9 +142,13 @@ def answer(
 ) -> None:
     """Answer SIP calls with a reference agent, or by a plan as the humans whom an agent calls, until interrupted.
 
-    The agents `pipecat` and `livekit` post each call to Tuner as TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_AGENT_ID
-    and TUNER_BASE_URL say. Exit code with --plan, --calls, --out, --pcap or --json: 0: all calls passed. 1: one did
-    not, or did not come. 2: bad usage or file. 3: could not run.
+    The agents `pipecat` and `livekit` post each call to Tuner.
+
+    Where: TUNER_API_KEY, TUNER_WORKSPACE_ID, TUNER_AGENT_ID, TUNER_BASE_URL.
+
+    With --plan, --calls, --out, --pcap or --json there is a result.
+
+    Exit code 0: all calls passed. 1: one did not, or did not come. 2: bad usage or file. 3: could not run.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
     if (username is None) != (password is None):
@@ -137,6 +158,7 @@ def answer(
     if follow_transfers and plan is None:
         _refuse("--follow-transfers goes with --plan: an agent that is hosted here places no calls")
     with errors_as_exit_codes():
+        check_writable(out, pcap)
         rules = AnsweringPlan.load(plan) if plan is not None else None
         login = (username, password) if username is not None else None
         if rules is not None:

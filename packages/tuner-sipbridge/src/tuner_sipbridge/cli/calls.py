@@ -23,10 +23,10 @@ from tuner_sipbridge.cli.extension_options import (
     SessionRefresher,
     extensions_of,
 )
+from tuner_sipbridge.cli.interruption import Interruption
 from tuner_sipbridge.cli.livekit_options import (
     AnswerDigits,
     Attributes,
-    FromNumber,
     MaxCall,
     RoomName,
     TrunkId,
@@ -45,6 +45,7 @@ from tuner_sipbridge.cli.location_options import (
 )
 from tuner_sipbridge.cli.options import (
     AsJson,
+    FromUser,
     FurtherHeaders,
     LinkWait,
     Out,
@@ -53,6 +54,7 @@ from tuner_sipbridge.cli.options import (
     ProviderName,
     TunerUrl,
     Username,
+    check_writable,
     pairs_of,
 )
 from tuner_sipbridge.cli.register_options import Register, RegistrarUri, registering
@@ -100,16 +102,16 @@ def dial(
         str | None, typer.Option(help="Call-ID of the INVITE; of our making by default.")
     ] = None,
     header: FurtherHeaders = None,
+    from_user: FromUser = "",
     via: Via = Way.sip,
     trunk_id: TrunkId = "",
-    from_number: FromNumber = "",
     room: RoomName = "",
     answer_dtmf: AnswerDigits = "",
     attribute: Attributes = None,
     max_call: MaxCall = None,
     wait_until_answered: WaitUntilAnswered = True,
     ring_timeout: Annotated[
-        float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
+        float, typer.Option(min=1.0, metavar="SECONDS", help="CANCEL after so long without answer.")
     ] = 60.0,
     register: Register = False,
     registrar: RegistrarUri = None,
@@ -144,10 +146,11 @@ def dial(
     """
     with errors_as_exit_codes():
         check_options(via, context)
+        check_writable(out, pcap)
         known = None if provider is None else find_provider(provider)
         terms = TrunkTerms(
             trunk_id=trunk_id,
-            number=from_number,
+            number=from_user,
             username=username or "",
             password=password or "",
             room=room,
@@ -173,6 +176,7 @@ def dial(
             dialer = Dialer(
                 username=username,
                 password=password,
+                from_user=from_user or None,
                 transport=transport.value,
                 tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
                 public_address=public_address,
@@ -188,8 +192,7 @@ def dial(
                 late_offer=late_offer,
                 transfers="follow" if follow_transfers else "decline",
             )
-        batch = _run(plan, dialer, 1, tuner, link_wait, out, as_json=as_json, sip_call_id=call_id)
-        _finish(asyncio.run(batch), out, pcap, as_json=as_json)
+        _carry_out(plan, dialer, 1, tuner, link_wait, out, pcap, as_json=as_json, sip_call_id=call_id)
 
 
 def run(
@@ -197,6 +200,7 @@ def run(
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Calls standing at the same time; the plan's by default.")
     ] = None,
+    from_user: FromUser = "",
     register: Register = False,
     registrar: RegistrarUri = None,
     provider: ProviderName = None,
@@ -210,6 +214,9 @@ def run(
     dns: NameServer = None,
     trunk: TrunkTexts = None,
     next_target_after: NextTargetAfter = DEFAULT_NEXT_TARGET_AFTER_S,
+    srtp: Srtp = SrtpChoice.off,
+    codec: Codecs = None,
+    late_offer: LateOffer = False,
     session_interval: SessionInterval = None,
     refresher: SessionRefresher = None,
     min_se: MinSe = None,
@@ -227,9 +234,11 @@ def run(
     """
     with errors_as_exit_codes():
         plan = BatchPlan.load(plan_file)
+        check_writable(out, pcap)
         known = None if provider is None else find_provider(provider)
         dialer = Dialer(
             at_once=min(at_once or plan.at_once, len(plan.calls)),
+            from_user=from_user or None,
             transport=transport.value,
             tls=tls_settings(tls_ca, tls_cert, tls_key, tls_pin, insecure=insecure),
             public_address=public_address,
@@ -241,10 +250,31 @@ def run(
             extensions=extensions_of(
                 extensions_for(None, known), session_interval, refresher, min_se, reliable
             ),
+            srtp=srtp.value,
+            codecs=spoken(codec),
+            late_offer=late_offer,
             transfers="follow" if follow_transfers else "decline",
         )
-        batch = asyncio.run(_run(plan, dialer, at_once, tuner, link_wait, out, as_json=as_json))
-        _finish(batch, out, pcap, as_json=as_json)
+        _carry_out(plan, dialer, at_once, tuner, link_wait, out, pcap, as_json=as_json)
+
+
+def _carry_out(
+    plan: BatchPlan,
+    dialer: Dialer | LiveKitDialer,
+    at_once: int | None,
+    tuner: str | None,
+    link_wait: float,
+    out: Path | None,
+    pcap: Path | None,
+    *,
+    as_json: bool,
+    sip_call_id: str | None = None,
+) -> None:
+    interruption = Interruption()
+    batch = _run(
+        plan, dialer, at_once, tuner, link_wait, out, interruption, as_json=as_json, sip_call_id=sip_call_id
+    )
+    _finish(asyncio.run(batch), out, pcap, interruption, as_json=as_json)
 
 
 async def _run(
@@ -254,11 +284,13 @@ async def _run(
     tuner: str | None,
     link_wait: float,
     out: Path | None,
+    interruption: Interruption,
     *,
     as_json: bool,
-    sip_call_id: str | None = None,
+    sip_call_id: str | None,
 ) -> BatchResult:
     async with AsyncExitStack() as stack:
+        stack.enter_context(interruption.watched())
         display = stack.enter_context(
             BatchDisplay(Console(stderr=True, quiet=as_json), calls=len(plan.calls))
         )
@@ -274,10 +306,13 @@ async def _run(
             on_progress=display,
             sip_call_id=sip_call_id,
             call_ids_of_others=not isinstance(dialer, Dialer),
+            stop=interruption.stop,
         )
 
 
-def _finish(batch: BatchResult, out: Path | None, pcap: Path | None, *, as_json: bool) -> None:
+def _finish(
+    batch: BatchResult, out: Path | None, pcap: Path | None, interruption: Interruption, *, as_json: bool
+) -> None:
     result = report_on(batch, out=out)
     if pcap is not None:
         write_pcap(pcap, [call.run.trace for call in batch.calls])
@@ -289,5 +324,7 @@ def _finish(batch: BatchResult, out: Path | None, pcap: Path | None, *, as_json:
             typer.echo(ladder_text(batch.calls[0].run.trace), nl=False)
         if out is not None:
             typer.echo(f"report: {out / 'report.html'}")
+    if interruption.number:
+        raise typer.Exit(interruption.exit_code)
     if not result.passed:
         raise typer.Exit(FAILED)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tuner_sipbridge.via_livekit.dialer import LiveKitDialer
 
 
+_PANEL = "With --via livekit"
+
+
 class Way(StrEnum):
     """Who makes the call."""
 
@@ -35,43 +38,50 @@ Via = Annotated[
     ),
 ]
 TrunkId = Annotated[
-    str, typer.Option("--trunk-id", metavar="ST_…", help="With --via livekit: the outbound trunk to use.")
-]
-FromNumber = Annotated[
-    str, typer.Option("--from", metavar="NUMBER", help="With --via livekit: the caller's number.")
+    str, typer.Option("--trunk-id", metavar="ST_…", rich_help_panel=_PANEL, help="The outbound trunk to use.")
 ]
 RoomName = Annotated[
-    str, typer.Option("--room", metavar="NAME", help="With --via livekit: room to speak in; else a new one.")
+    str,
+    typer.Option(
+        "--room", metavar="NAME", rich_help_panel=_PANEL, help="Room to speak in; by default one is made."
+    ),
 ]
 AnswerDigits = Annotated[
     str,
     typer.Option(
-        "--dtmf", metavar="DIGITS", help="With --via livekit: sent after the answer; w waits 0.5 s."
+        "--dtmf", metavar="DIGITS", rich_help_panel=_PANEL, help="Sent after the answer; w waits 0.5 s."
     ),
 ]
 Attributes = Annotated[
     list[str] | None,
     typer.Option(
-        "--attribute", metavar="NAME=VALUE", help="With --via livekit: of the callee's participant."
+        "--attribute",
+        metavar="NAME=VALUE",
+        rich_help_panel=_PANEL,
+        help="Of the callee's participant; may be repeated.",
     ),
 ]
 MaxCall = Annotated[
     float | None,
     typer.Option(
-        "--max-call", min=1.0, help="With --via livekit: seconds after which LiveKit ends the call."
+        "--max-call",
+        min=1.0,
+        metavar="SECONDS",
+        rich_help_panel=_PANEL,
+        help="LiveKit ends the call after so long.",
     ),
 ]
 WaitUntilAnswered = Annotated[
     bool,
     typer.Option(
         "--wait-until-answered/--no-wait-until-answered",
-        help="With --via livekit: keep the request open until the answer, so that a refusal has its SIP status.",
+        rich_help_panel=_PANEL,
+        help="Keep the request open until the answer, so that a refusal has its SIP status.",
     ),
 ]
 
 LIVEKIT_ONLY = (
     "trunk_id",
-    "from_number",
     "room",
     "answer_dtmf",
     "attribute",

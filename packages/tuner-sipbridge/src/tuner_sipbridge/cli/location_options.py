@@ -33,7 +33,8 @@ NextTargetAfter = Annotated[
     float,
     typer.Option(
         min=0.5,
-        help="Seconds without any response after which the next address, registrar or trunk is tried.",
+        metavar="SECONDS",
+        help="Without any response for so long, the next address, registrar or trunk is tried.",
         rich_help_panel=_PANEL,
     ),
 ]

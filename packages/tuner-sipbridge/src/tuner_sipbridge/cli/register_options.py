@@ -6,20 +6,23 @@ from typing import Annotated
 
 import typer
 
-_PANEL = "Registration"
+from tuner_sipbridge.cli.options import CREDENTIALS
 
 Register = Annotated[
     bool,
     typer.Option(
         "--register",
-        rich_help_panel=_PANEL,
+        rich_help_panel=CREDENTIALS,
         help="Register the user name at the target's host before the calls, and withdraw it after them.",
     ),
 ]
 RegistrarUri = Annotated[
     str | None,
     typer.Option(
-        "--registrar", metavar="SIP-URI", rich_help_panel=_PANEL, help="Register here; includes --register."
+        "--registrar",
+        metavar="SIP-URI",
+        rich_help_panel=CREDENTIALS,
+        help="Register here; includes --register.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Options of the media session that `dial`, `verify` and `answer` share."""
+"""Options of the media session that `dial`, `run`, `verify` and `answer` share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+MEDIA = "Media"
+CODEC_NAMES = "PCMU|PCMA|G722|opus"
 CODEC_HELP = "Codec to speak, best first; may be repeated. By default the provider's, else PCMU and PCMA."
+CODEC_HELP_ANSWERING = "Codec to accept, best first; may be repeated. PCMU and PCMA by default."
 SRTP_HELP = "SRTP: off; optional: where the far end can; required: or no call."
 
 
@@ -29,10 +32,18 @@ class SrtpChoice(StrEnum):
     required = "required"
 
 
-Srtp = Annotated[SrtpChoice, typer.Option("--srtp", help=SRTP_HELP)]
-Codecs = Annotated[list[Codec] | None, typer.Option("--codec", help=CODEC_HELP)]
+Srtp = Annotated[SrtpChoice, typer.Option("--srtp", rich_help_panel=MEDIA, help=SRTP_HELP)]
+Codecs = Annotated[
+    list[Codec] | None,
+    typer.Option("--codec", metavar=CODEC_NAMES, rich_help_panel=MEDIA, help=CODEC_HELP),
+]
 LateOffer = Annotated[
-    bool, typer.Option("--late-offer", help="INVITE without SDP: the far end offers, our ACK answers.")
+    bool,
+    typer.Option(
+        "--late-offer",
+        rich_help_panel=MEDIA,
+        help="INVITE without SDP: the far end offers, our ACK answers.",
+    ),
 ]
 
 

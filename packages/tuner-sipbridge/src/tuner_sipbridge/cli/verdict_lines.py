@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from tuner_sipbridge.sip.uri import without_password
 from tuner_sipbridge.verify.facts import STEPS, Step, StepName, Verdict
-from tuner_sipbridge.verify.reading import without_password
 from tuner_sipbridge.verify.run import Access, Verification, verify
 
 TITLES: dict[StepName, str] = {

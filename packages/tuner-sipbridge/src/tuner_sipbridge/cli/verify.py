@@ -25,11 +25,14 @@ from tuner_sipbridge.cli.location_options import (
     trunks_of,
 )
 from tuner_sipbridge.cli.options import (
+    RESULTS,
+    FromUser,
     FurtherHeaders,
     Password,
     Pcap,
     ProviderName,
     Username,
+    check_writable,
     pairs_of,
 )
 from tuner_sipbridge.cli.register_options import Register, RegistrarUri, registering
@@ -61,8 +64,9 @@ def verify(
     username: Username = None,
     password: Password = None,
     header: FurtherHeaders = None,
+    from_user: FromUser = "",
     ring_timeout: Annotated[
-        float, typer.Option(min=1.0, help="CANCEL after so many seconds without answer.")
+        float, typer.Option(min=1.0, metavar="SECONDS", help="CANCEL after so long without answer.")
     ] = 30.0,
     register: Register = False,
     registrar: RegistrarUri = None,
@@ -85,7 +89,8 @@ def verify(
     reliable: Reliable = None,
     pcap: Pcap = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the verdicts as JSON, nothing else.")
+        bool,
+        typer.Option("--json", rich_help_panel=RESULTS, help="Print the verdicts as JSON, nothing else."),
     ] = False,
 ) -> None:
     """Call a SIP URI once and judge each step: what works, what fails, why, and what to change where.
@@ -95,6 +100,7 @@ def verify(
     # All that the package would log is in the verdicts.
     logging.getLogger("tuner_sipbridge").addHandler(logging.NullHandler())
     with errors_as_exit_codes():
+        check_writable(None, pcap)
         known = None if provider is None else find_provider(provider)
         access = Access(
             provider=known,
@@ -115,6 +121,7 @@ def verify(
                 extensions_for(None, known), session_interval, refresher, min_se, reliable
             ),
             headers=pairs_of("--header", header),
+            from_user=from_user or None,
         )
         result = asyncio.run(walk(uri, access)) if as_json else shown(uri, access)
         if pcap is not None:

@@ -17,10 +17,10 @@ from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.answered_call import AnsweredCall
 from tuner_sipbridge.dialer.goodbyes import Goodbyes
 from tuner_sipbridge.dialer.leg_terms import NOBODY, LegTerms
-from tuner_sipbridge.dialer.outcome import outcome_of_error
+from tuner_sipbridge.dialer.outcome import STOPPED, outcome_of_error
 from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.dialer.placing import Placing, Wanted
-from tuner_sipbridge.dialer.play import play
+from tuner_sipbridge.dialer.play import play, unless
 from tuner_sipbridge.dialer.provided import codecs_for, extensions_for
 from tuner_sipbridge.dialer.registering import TAKES_NO_CALLS, Registrations, read_registrar
 from tuner_sipbridge.dialer.run import CallRun
@@ -260,6 +260,7 @@ class Dialer:
         password: str | None = None,
         srtp: SrtpPolicy | None = None,
         utterances: Mapping[int, Utterance] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> CallRun:
         """Dial, play, hang up. A call that fails is a run with its outcome, never an exception.
 
@@ -275,6 +276,7 @@ class Dialer:
             password: for this call.
             srtp: for this call, in place of the dialer's.
             utterances: the scenario's speech from `render`; rendered now when not given.
+            stop: once it is set the call is hung up, and is `indeterminate`.
 
         Raises:
             SpeechError: the scenario's speech cannot be rendered; nothing was dialled.
@@ -284,7 +286,7 @@ class Dialer:
         call_id, correlation = sip_call_id or new_sip_call_id(), correlation_id or new_correlation_id()
         trace = Trace()
         try:
-            call = await self._place(
+            placing = self._place(
                 target,
                 ring_timeout=ring_timeout,
                 sip_call_id=call_id,
@@ -296,20 +298,23 @@ class Dialer:
                 agent=agent,
                 trace=trace,
             )
+            call = await unless(stop, placing)
         except SipBridgeError as error:
-            outcome = outcome_of_error(error, trace)
+            call, outcome = None, outcome_of_error(error, trace)
+        else:
+            outcome = STOPPED
+        if call is None:
             return CallRun.undialled(
                 target, call_id, correlation, scenario=scenario.name, outcome=outcome, trace=trace
             )
-        completed = False
+        completed = None
         try:
-            await call.answered()
-            completed = await play(call, scenario, speech)
+            completed = await unless(stop, _played(call, scenario, speech))
         except CallError:
             pass  # the closing event says the same, and the outcome is made from it
         finally:
             await self._goodbyes.after(call)
-        return CallRun.of(call, scenario=scenario.name, outcome=call.outcome(completed=completed))
+        return CallRun.of(call, scenario=scenario.name, outcome=call.outcome(completed=bool(completed)))
 
     async def _place(
         self,
@@ -354,3 +359,8 @@ class Dialer:
             public_address=self._public,
             refusal=None if self._placing.registrations is None else TAKES_NO_CALLS,
         )
+
+
+async def _played(call: PlacedCall, scenario: Scenario, speech: Mapping[int, Utterance]) -> bool:
+    await call.answered()
+    return await play(call, scenario, speech)

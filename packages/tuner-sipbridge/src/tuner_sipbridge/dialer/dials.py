@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -36,6 +37,7 @@ class Dials(Protocol):
         password: str | None = None,
         srtp: SrtpPolicy | None = None,
         utterances: Mapping[int, Utterance] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> CallRun:
         """Dial, play, hang up; see `Dialer.run`. A call that fails is a run with its outcome, never an exception."""
         ...

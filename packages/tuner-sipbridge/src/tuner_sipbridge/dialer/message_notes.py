@@ -6,6 +6,7 @@ from tuner_sipbridge.call.events import CallEvent
 from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.sip.message import Message
 from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.uri import without_password
 from tuner_sipbridge.trace import Trace
 
 
@@ -15,7 +16,7 @@ def note_message(trace: Trace, message: Message, peer: Hop, *, sent: bool, now: 
     trace.note(
         "sip.sent" if sent else "sip.received",
         at=now,
-        summary=message.start_line,
+        summary=without_password(message.start_line),
         message=message.redacted(),
         peer=f"{host}:{port}",
         transport=peer.transport,

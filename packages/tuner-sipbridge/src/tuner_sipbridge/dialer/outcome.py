@@ -64,6 +64,10 @@ class Outcome:
         return self.kind == "success"
 
 
+STOPPED = Outcome("indeterminate", "the run was stopped before this call's INVITE", stage="set-up")
+"""Of a call that was to be made when the run was stopped."""
+
+
 def outcome_of(
     closing: signalling.CallEvent | None, trace: Trace, *, completed: bool, provider: Provider | None = None
 ) -> Outcome:

@@ -19,6 +19,7 @@ from tuner_sipbridge.net import clock
 from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.message import Message, Request
 from tuner_sipbridge.sip.routing import Hop
+from tuner_sipbridge.sip.uri import without_password
 
 RING_BACK = "ring-back"
 
@@ -41,7 +42,7 @@ class PickedUpCall(PlacedCall):
         machine = line.machine
         correlation_id = machine.headers.get("x-correlation-id", "")
         super().__init__(
-            target=str(machine.invite.uri),
+            target=without_password(str(machine.invite.uri)),
             correlation_id=correlation_id,
             stream=offered.stream,
             follow=follow,

@@ -26,7 +26,7 @@ from tuner_sipbridge.sdp.negotiation import Negotiated
 from tuner_sipbridge.sip.message import REASONS, Message, Request
 from tuner_sipbridge.sip.replaces import Replaces
 from tuner_sipbridge.sip.routing import Hop
-from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.sip.uri import Uri, without_password
 from tuner_sipbridge.trace import Trace
 
 logger = logging.getLogger("tuner_sipbridge.dialer")
@@ -272,7 +272,9 @@ class PlacedCall(DialledLeg):
             leg.act(lambda now: machine.hang_up(now=now))
             return
         self.report_transfer(200, now=now)
-        self.trace.note("call.transferred", at=now, target=target, sip_call_id=machine.sip_call_id)
+        self.trace.note(
+            "call.transferred", at=now, target=without_password(target), sip_call_id=machine.sip_call_id
+        )
         former, former_machine = self._leg, self._machine
         self._leg, self._machine, self._attempts = leg, machine, None
         self._moving, self._new_leg, left, self._left = False, None, self._left, None

@@ -18,7 +18,7 @@ from tuner_sipbridge.dialer.ways import Way, WaysTo
 from tuner_sipbridge.media.engine import MediaEngine
 from tuner_sipbridge.providers import Provider, provider_of
 from tuner_sipbridge.sip.routing import Transport
-from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.sip.uri import Uri, without_password
 from tuner_sipbridge.trace import Trace
 
 
@@ -108,7 +108,7 @@ class Placing:
             self.ways, self.sockets, self.reach, routed=self.routed, patience_s=self.patience_s
         )
         call = PlacedCall(
-            target=wanted.target,
+            target=without_password(wanted.target),
             correlation_id=terms.correlation_id,
             stream=begun.stream,
             trace=wanted.trace,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 from tuner_sipbridge.caller.events import (
     Answered,
@@ -20,6 +21,22 @@ from tuner_sipbridge.caller.turns import Caller
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.call_speech import CallSpeech
 from tuner_sipbridge.net import clock
+
+_T = TypeVar("_T")
+
+
+async def unless(stop: asyncio.Event | None, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """What `work` gives; None when `stop` is set before, and then it is cancelled."""
+    if stop is None:
+        return await work
+    task, told = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        told.cancel()
+        await asyncio.gather(task, told, return_exceptions=True)
 
 
 async def play(call: CallSpeech, scenario: Scenario, utterances: Mapping[int, Utterance]) -> bool:

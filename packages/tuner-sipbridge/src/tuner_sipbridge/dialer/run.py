@@ -13,6 +13,7 @@ from tuner_sipbridge.dialer.placed_call import PlacedCall
 from tuner_sipbridge.measure.measures import Measures, measures_of
 from tuner_sipbridge.media.engine import MediaStatistics
 from tuner_sipbridge.media.recording import Recording
+from tuner_sipbridge.sip.uri import without_password
 from tuner_sipbridge.trace import Trace
 
 
@@ -21,7 +22,7 @@ class CallRun:
     """One scenario played on one call, or a call that could not be made.
 
     Attributes:
-        target: SIP URI that was dialled.
+        target: SIP URI that was dialled, without a password in it.
         scenario: name of the scenario.
         sip_call_id: Call-ID of the INVITE.
         correlation_id: value of X-Correlation-Id.
@@ -72,7 +73,7 @@ class CallRun:
     ) -> Self:
         """The run of a call for which no INVITE could be sent."""
         return cls(
-            target=target,
+            target=without_password(target),
             scenario=scenario,
             sip_call_id=sip_call_id,
             correlation_id=correlation_id,

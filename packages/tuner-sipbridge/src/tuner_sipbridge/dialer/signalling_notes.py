@@ -8,6 +8,7 @@ from tuner_sipbridge.call import events as signalling
 from tuner_sipbridge.call.causes import Failure
 from tuner_sipbridge.call.events import CLOSING_EVENTS
 from tuner_sipbridge.sip.reason import in_plain_words
+from tuner_sipbridge.sip.uri import without_password
 from tuner_sipbridge.trace import Trace
 
 
@@ -39,10 +40,10 @@ def _row(event: signalling.CallEvent) -> tuple[str, dict[str, Any]] | None:
         case signalling.ChangeRefused(status=status, text=text):
             return "call.change_refused", {"status": status, "why": text}
         case signalling.Redirected(status=status, target=target):
-            return "call.redirected", {"status": status, "target": target}
+            return "call.redirected", {"status": status, "target": without_password(target)}
         case signalling.TransferRequested(target=target, headers=headers):
             attended = any(name.lower() == "replaces" for name, _ in headers)
-            return "call.transfer_requested", {"target": target, "attended": attended}
+            return "call.transfer_requested", {"target": without_password(target), "attended": attended}
         case signalling.TransferProgress(status=status, text=text, final=final):
             return "call.transfer_progress", {"status": status, "text": text, "final": final}
         case signalling.DigitByInfo(digit=digit, duration_ms=duration_ms):

@@ -20,7 +20,13 @@ def result_of(batch: BatchResult, *, out: Path | None = None) -> RunResult:
         out: the directory `result.json` will lie in; paths are given relative to it.
     """
     calls = [_call(call, out) for call in batch.calls]
-    return RunResult(name=batch.name, started_at=batch.started_at, ended_at=batch.ended_at, calls=calls)
+    return RunResult(
+        name=batch.name,
+        started_at=batch.started_at,
+        ended_at=batch.ended_at,
+        calls=calls,
+        not_made=batch.not_made,
+    )
 
 
 def report_on(batch: BatchResult, *, out: Path | None) -> RunResult:

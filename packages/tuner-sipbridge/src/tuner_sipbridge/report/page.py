@@ -104,6 +104,8 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
     if result.failed:
         said = ", ".join(f"{count} {kind}" for kind, count in result.failed.items())
         tiles.append(("failed", str(sum(result.failed.values())), said))
+    if result.not_made:
+        tiles.append(("not made", str(result.not_made), "the run was interrupted"))
     if asked:
         tiles.append(("linked", f"{sum(call.linked is True for call in asked)} / {len(asked)}", "by Tuner"))
     if response.p50 is not None and response.p95 is not None:

@@ -84,6 +84,7 @@ class RunResult(BaseModel):
         ended_at: Unix seconds.
         calls: in the order of the plan.
         refused: of an answering side: what was turned away and is no call, by reason.
+        not_made: calls of the plan that were not made, as the run was interrupted.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -93,6 +94,7 @@ class RunResult(BaseModel):
     ended_at: float
     calls: list[CallResult]
     refused: dict[str, int] = Field(default_factory=dict[str, int])
+    not_made: int = 0
 
     @property
     def failed(self) -> dict[str, int]:
@@ -102,8 +104,8 @@ class RunResult(BaseModel):
 
     @property
     def passed(self) -> bool:
-        """There were calls, and each passed."""
-        return bool(self.calls) and all(call.passed for call in self.calls)
+        """There were calls, all that were planned, and each passed."""
+        return bool(self.calls) and not self.not_made and all(call.passed for call in self.calls)
 
     def response_latency(self, agent: str | None = None) -> Distribution:
         """Response latency over all answered turns, of one agent or of all."""

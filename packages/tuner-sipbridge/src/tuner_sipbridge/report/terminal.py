@@ -101,6 +101,8 @@ def _sentence(result: RunResult) -> Text:
     text.append(_told("response latency", result.response_latency()))
     text.append(_told("barge-in stop time", result.stop_time()))
     text.append("; times in ms, as heard at the caller's RTP port")
+    if result.not_made:
+        text.append(f"\ninterrupted: {result.not_made} more were not made", "bold red")
     if result.refused:
         text.append(f"\n{turned_away(result.refused)}")
     return text

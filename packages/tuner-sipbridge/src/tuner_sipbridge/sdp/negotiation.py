@@ -293,7 +293,8 @@ def _choose(media: MediaDescription, wanted: set[tuple[str, int, int]]) -> RtpMa
     for codec in media.codecs:
         if codec.key in wanted:
             return codec
-    theirs = ", ".join(codec.encoding for codec in media.codecs) or "none that is known"
+    spoken = dict.fromkeys(codec.encoding for codec in media.codecs if codec.encoding.lower() != EVENTS)
+    theirs = ", ".join(spoken) or "none that is known"
     ours = ", ".join(sorted(name for name, one in CODECS.items() if one.key in wanted))
     raise NegotiationFailed(f"no codec in common: the far end has {theirs}; here there is {ours}")
 

@@ -167,7 +167,9 @@ def transport_of(uri: Uri) -> Transport | None:
                 f"{scheme} URI: transport={transport} is not spoken; udp, tcp and tls are, and sips: for TLS"
             )
         case scheme, _:
-            raise LocalProtocolError(f"{scheme} URI: only sip and sips URIs name a transport")
+            raise LocalProtocolError(
+                f"{scheme} URI: only sip and sips URIs lead somewhere by themselves; a tel URI needs a trunk (--trunk)"
+            )
 
 
 def transport_in_via(name: str) -> Transport:

@@ -35,6 +35,7 @@ _PARAM_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$,=^`{{|}}]|{_ESCAPE
 _HEADER_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$,;=]|{_ESCAPE})*")
 _OPAQUE = re.compile(r'[^\x00-\x20\x7f<>"]+')
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"]+(?=@)", re.IGNORECASE)
 _SIP_SCHEMES = frozenset({"sip", "sips"})
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 
@@ -177,6 +178,11 @@ class Uri:
             return self
         bare = self.without_params("method")
         return replace(bare, headers=()) if bare.headers else bare
+
+
+def without_password(text: str) -> str:
+    """A URI as somebody gave it, or a text with URIs in it, without the passwords."""
+    return _URI_PASSWORD.sub(r"\g<1>removed", text)
 
 
 def escape_user(text: str) -> str:

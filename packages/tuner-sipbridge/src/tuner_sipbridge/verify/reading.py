@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,9 +27,6 @@ _EXAMPLES = tuple(
 )
 # Behind the NAT of a carrier (RFC 6598), which ipaddress calls neither private nor global.
 _CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
-
-
-_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"]+(?=@)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +155,6 @@ def took(seconds: float) -> str:
     """A span of time in words: milliseconds below a second."""
     seconds = max(0.0, seconds)
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def without_password(text: str) -> str:
-    """A URI as the user gave it, without the password in it."""
-    return _PASSWORD.sub(r"\g<1>removed", text)
 
 
 def redirected_to(target: str) -> str:

@@ -30,11 +30,11 @@ from tuner_sipbridge.sip.records import by_priority_and_weight
 from tuner_sipbridge.sip.routing import Hop, Transport, transport_of
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
-from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.sip.uri import Uri, without_password
 from tuner_sipbridge.trace import Trace
 from tuner_sipbridge.verify.facts import Facts, Lookup, Step
 from tuner_sipbridge.verify.inquire import inquire
-from tuner_sipbridge.verify.reading import answers, takes_keys, without_password
+from tuner_sipbridge.verify.reading import answers, takes_keys
 from tuner_sipbridge.verify.verdicts import judge
 
 LISTEN_S = 2.0
@@ -67,6 +67,7 @@ class Access:
         late_offer: INVITE without SDP.
         extensions: session timer and reliable provisional responses; the provider's when None.
         headers: further headers of the INVITE.
+        from_user: user part of From; as of `Dialer` when None.
     """
 
     provider: Provider | None = None
@@ -85,6 +86,7 @@ class Access:
     late_offer: bool = False
     extensions: Extensions | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    from_user: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,7 @@ class _Walk:
             codecs=access.codecs,
             late_offer=access.late_offer,
             extensions=access.extensions,
+            from_user=access.from_user,
         )
         try:
             async with (

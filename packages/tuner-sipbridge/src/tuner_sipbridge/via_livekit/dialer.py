@@ -14,7 +14,7 @@ from tuner_sipbridge.caller.speech import SpeechSource, render_scenario
 from tuner_sipbridge.caller.utterance import Utterance
 from tuner_sipbridge.dialer.outcome import Outcome
 from tuner_sipbridge.dialer.outcome_class import class_of_error
-from tuner_sipbridge.dialer.play import play
+from tuner_sipbridge.dialer.play import play, unless
 from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.errors import LocalProtocolError, MediaError
 from tuner_sipbridge.media.engine import MediaStatistics
@@ -22,6 +22,7 @@ from tuner_sipbridge.media.recording import Recording
 from tuner_sipbridge.net import clock
 from tuner_sipbridge.net.ids import new_correlation_id, new_sip_call_id
 from tuner_sipbridge.sdp.crypto import SrtpPolicy
+from tuner_sipbridge.sip.uri import without_password
 from tuner_sipbridge.trace import Trace
 from tuner_sipbridge.via_livekit.account import LiveKitAccount
 from tuner_sipbridge.via_livekit.callee import callee_of
@@ -106,6 +107,7 @@ class LiveKitDialer:
         password: str | None = None,
         srtp: SrtpPolicy | None = None,
         utterances: Mapping[int, Utterance] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> CallRun:
         """Call, play, hang up. A call that fails is a run with its outcome, never an exception.
 
@@ -123,6 +125,7 @@ class LiveKitDialer:
             password: the same.
             srtp: between LiveKit and the far end; the trunk's own setting when `off` or not given.
             utterances: the scenario's speech from `render`; rendered now when not given.
+            stop: once it is set the call is hung up, and is `indeterminate`.
 
         Raises:
             SpeechError: the scenario's speech cannot be rendered; nobody was called.
@@ -139,10 +142,10 @@ class LiveKitDialer:
             username=username or "",
             password=password or "",
         )
-        played = await self._play(target, order, scenario, speech, trace, agent=agent)
+        played = await self._play(target, order, scenario, speech, trace, agent=agent, stop=stop)
         identified = trace.first("call.identified")
         return CallRun(
-            target=target,
+            target=without_password(target),
             scenario=scenario.name,
             sip_call_id=call_id if identified is None else str(identified.fields["sip_call_id"]),
             correlation_id=correlation,
@@ -161,6 +164,7 @@ class LiveKitDialer:
         trace: Trace,
         *,
         agent: str,
+        stop: asyncio.Event | None,
     ) -> _Played:
         """Make one call; what it was is in `trace`."""
         try:
@@ -168,7 +172,7 @@ class LiveKitDialer:
             trace.note(
                 "call.dialled",
                 at=clock.now(),
-                target=target,
+                target=without_password(target),
                 sip_call_id="",
                 correlation_id=order.headers["X-Correlation-Id"],
                 scenario=scenario.name,
@@ -180,14 +184,14 @@ class LiveKitDialer:
         except MediaError as error:
             trace.note("call.unreachable", at=clock.now(), why=str(error))
             return _Played(_no_room(error))
-        completed = False
+        completed = None
         try:
-            if await call.answered():
-                completed = await play(call, scenario, speech)
+            if await unless(stop, call.answered()):
+                completed = await unless(stop, play(call, scenario, speech))
         finally:
             await call.close()
         recording = call.media.recording if call.media is not None else None
-        return _Played(call.outcome(completed=completed), recording)
+        return _Played(call.outcome(completed=bool(completed)), recording)
 
     def _place(self, target: str, order: CallOrder, trace: Trace) -> TrunkCall:
         callee = callee_of(target, self._terms)
