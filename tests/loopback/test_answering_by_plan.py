@@ -139,6 +139,19 @@ def assert_early_media(run: CallRun, call: CallResult, out: Path) -> None:
     assert 0.55 < answered.at - dialled.at < 2.5
 
 
+async def test_who_is_named_in_the_invite_stands_in_the_trace(tmp_path: Path):
+    async with answering(tmp_path, RULES, calls=2, out=tmp_path / "out") as side, Dialer() as dialer:
+        for user in ("busy", "hosted"):
+            await dialer.run(
+                side.uri(user), TALK, headers={"P-Asserted-Identity": "<sip:desk@a.example>", "Privacy": "id"}
+            )
+        await side.result()
+    for trace in sorted((tmp_path / "out").rglob("trace.jsonl")):
+        rows = [json.loads(line) for line in trace.read_text().splitlines()]
+        [named] = [row for row in rows if row["kind"] == "call.parties"]
+        assert named["asserted"] == ["sip:desk@a.example"]
+
+
 async def test_a_human_lets_the_agent_transfer_it(tmp_path: Path):
     out = tmp_path / "out"
     async with (

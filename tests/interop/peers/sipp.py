@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Literal
 
+from .flow import Flow
 from .ports import START_S, bound, free_port
 
 SCENARIOS = Path(__file__).parents[1] / "sipp"
@@ -22,7 +23,7 @@ class Sipp:
     @contextlib.asynccontextmanager
     async def playing(
         self,
-        scenario: str,
+        scenario: str | Flow,
         transport: Literal["udp", "tcp"] = "udp",
         *,
         far: str = "",
@@ -30,9 +31,11 @@ class Sipp:
     ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
         """One call of a scenario; gives SIPp's URI and its process. With `far` it calls there, else it waits."""
         port, media = free_port(), free_port()
+        file = SCENARIOS / f"{scenario}.xml" if isinstance(scenario, str) else scenario.write(self._folder)
+        scenario = file.stem
         with (self._folder / f"{scenario}.complaints.log").open("wb") as complaints:
             process = await asyncio.create_subprocess_exec(
-                *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port)),
+                *("sipp", "-sf", str(file), "-i", "127.0.0.1", "-p", str(port)),
                 *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", "1", *([far] if far else [])),
                 *(
                     "-mi",
@@ -66,7 +69,7 @@ class Sipp:
             await process.wait()
 
     async def play(
-        self, scenario: str, far: str, *options: str, transport: Literal["udp", "tcp"] = "udp"
+        self, scenario: str | Flow, far: str, *options: str, transport: Literal["udp", "tcp"] = "udp"
     ) -> None:
         """One call of a scenario to `far`, to its end.
 
@@ -77,7 +80,9 @@ class Sipp:
             self.playing(scenario, transport, far=far, options=options) as (_, process),
             asyncio.timeout(START_S),
         ):
-            assert await process.wait() == 0, f"SIPp's scenario {scenario} failed"
+            assert await process.wait() == 0, (
+                f"SIPp's scenario {scenario if isinstance(scenario, str) else scenario.name} failed"
+            )
 
     def messages(self, scenario: str) -> str:
         """What SIPp sent and received."""
