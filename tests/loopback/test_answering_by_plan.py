@@ -145,11 +145,12 @@ async def test_who_is_named_in_the_invite_stands_in_the_trace(tmp_path: Path):
             await dialer.run(
                 side.uri(user), TALK, headers={"P-Asserted-Identity": "<sip:desk@a.example>", "Privacy": "id"}
             )
-        await side.result()
-    for trace in sorted((tmp_path / "out").rglob("trace.jsonl")):
-        rows = [json.loads(line) for line in trace.read_text().splitlines()]
-        [named] = [row for row in rows if row["kind"] == "call.parties"]
-        assert named["asserted"] == ["sip:desk@a.example"]
+        calls = (await side.result()).calls
+    assert len(calls) == 2
+    for call in calls:
+        assert call.trace is not None
+        [named] = Trace.read(tmp_path / "out" / call.trace).of("call.parties")
+        assert named.fields == {"asserted": ["sip:desk@a.example"], "privacy": ["id"]}
 
 
 async def test_a_human_lets_the_agent_transfer_it(tmp_path: Path):

@@ -124,13 +124,17 @@ def reply(
     tag: str = "a",
     body: str = "",
     contact: str = CONTACT,
+    proxied: bool = False,
     lost: int | None = None,
 ) -> str:
-    """Answer the request kept under `to`; `tag` is added where its To has none (that of an INVITE)."""
+    """Answer the request kept under `to`; `tag` is added where its To has none (that of an INVITE).
+
+    With `proxied` every Via of the last message that came goes back, not the first of that request alone.
+    """
     outside = to.startswith(("invite", "register", "cancel", "options"))
     lines = [
         f"SIP/2.0 {status}",
-        f"Via:[${to}_via]",
+        "[last_Via:]" if proxied else f"Via:[${to}_via]",
         f"From:[${to}_from]",
         f"To:[${to}_to]" + (f";tag={tag}" if outside and tag else ""),
         "Call-ID: [call_id]",

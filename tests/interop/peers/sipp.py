@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from .flow import Flow
-from .ports import START_S, bound, free_port
+from .ports import START_S, bound, free_media_port, free_port
 
 SCENARIOS = Path(__file__).parents[1] / "sipp"
 
@@ -30,7 +30,7 @@ class Sipp:
         options: tuple[str, ...] = (),
     ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
         """One call of a scenario; gives SIPp's URI and its process. With `far` it calls there, else it waits."""
-        port, media = free_port(), free_port()
+        port, media = free_port(), free_media_port()
         file = SCENARIOS / f"{scenario}.xml" if isinstance(scenario, str) else scenario.write(self._folder)
         scenario = file.stem
         with (self._folder / f"{scenario}.complaints.log").open("wb") as complaints:
