@@ -228,6 +228,7 @@ async def test_sipp_behind_the_proxy_hangs_up(edge: Edge, sipp: Sipp):
 async def test_the_proxy_forks_to_two_agents_and_cancels_who_is_late(
     edge: Edge, sipp: Sipp, transport: Literal["udp", "tcp"]
 ):
+    user = f"forked-{transport}"
     late = flow(
         "late",
         expect("INVITE"),
@@ -239,11 +240,11 @@ async def test_the_proxy_forks_to_two_agents_and_cancels_who_is_late(
     )
     async with (
         sipp.playing(late, transport) as (contact, process),
-        edge.agent("forked", transport) as answerer,
+        edge.agent(user, transport) as answerer,
         edge.dialer() as dialer,
     ):
-        await edge.proxy.register(sipp, "forked", contact)
-        run = await dialer.run(edge.proxy.uri("forked", transport), BEEP)
+        await edge.proxy.register(sipp, user, contact)
+        run = await dialer.run(edge.proxy.uri(user, transport), BEEP)
         async with asyncio.timeout(10):
             assert await process.wait() == 0
         assert answerer.calls_served == 1

@@ -50,6 +50,7 @@ def agent_says(*steps: object) -> Scenario:
     return Scenario.model_validate({"name": "agent", "persona": {"voice": "tone"}, "steps": list(steps)})
 
 
+BRIEF = agent_says({"pause_s": 0.1})
 TALK = agent_says({"pause_s": 0.1}, {"say": "two"}, {"pause_s": 0.6})
 
 
@@ -143,7 +144,9 @@ async def test_who_is_named_in_the_invite_stands_in_the_trace(tmp_path: Path):
     async with answering(tmp_path, RULES, calls=2, out=tmp_path / "out") as side, Dialer() as dialer:
         for user in ("busy", "hosted"):
             await dialer.run(
-                side.uri(user), TALK, headers={"P-Asserted-Identity": "<sip:desk@a.example>", "Privacy": "id"}
+                side.uri(user),
+                BRIEF,
+                headers={"P-Asserted-Identity": "<sip:desk@a.example>", "Privacy": "id"},
             )
         calls = (await side.result()).calls
     assert len(calls) == 2
