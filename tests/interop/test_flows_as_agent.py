@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
@@ -14,7 +14,6 @@ from tuner_sipbridge.answered_line import AnsweredLine
 from tuner_sipbridge.answerer import Answerer
 from tuner_sipbridge.call.events import (
     Answered,
-    CallEvent,
     Cancelled,
     DigitByInfo,
     Ended,
@@ -22,67 +21,24 @@ from tuner_sipbridge.call.events import (
     Renegotiated,
     TransferProgress,
 )
-from tuner_sipbridge.call.inbound import InboundCall
 from tuner_sipbridge.call.registrar import Registered, Removed, Terms
 from tuner_sipbridge.net.media_engine import PyMediaEngine
-from tuner_sipbridge.sip.message import Message
-from tuner_sipbridge.sip.routing import Hop
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.sip.uri import Uri
 
 from .peers.flow import Flow, ask, await_status, expect, flow, maybe, pause, reply, sdp
 from .peers.sipp import Sipp
+from .peers.taken import Taken
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.parametrize("transport", ["udp", "tcp"])]
 
 Transport = Literal["udp", "tcp"]
-Event = TypeVar("Event", bound=CallEvent)
 QUICK = Timers(t1=0.05, t2=0.2, t4=0.2)
 INVITE = ask("outside", "INVITE", 1, body=sdp())
 ANSWERED = (*maybe(100, 180), await_status(200, routed=True), ask("caller", "ACK", 1))
 REFUSED = ask("caller", "ACK", 1, "refused", uri="sip:agent@[remote_ip]:[remote_port]")
 HUNG_UP = (ask("caller", "BYE", 20), await_status(200))
 HUNG_UP_BY_US = (expect("BYE"), reply("200 OK", to="bye"))
-
-
-class Taken:
-    """One call that is taken, and steered by the test.
-
-    Attributes:
-        happened: what happened so far.
-    """
-
-    def __init__(self, line: AnsweredLine, media: tuple[str, int]) -> None:
-        self.line, self._media = line, media
-        self.happened: list[CallEvent] = []
-        self._news = asyncio.Event()
-        self._leg = line.hand_over(self)
-
-    def act(self, step: Callable[[InboundCall, float], None]) -> None:
-        self._leg.act(lambda now: step(self.line.machine, now))
-
-    def begin_media(self) -> None:
-        address, port = self._media
-        self.act(lambda call, now: call.begin_media(now=now, address=address, port=port))
-
-    def accept(self) -> None:
-        address, port = self._media
-        self.act(lambda call, now: call.accept(now=now, address=address, port=port))
-
-    async def told(self, kind: type[Event], count: int = 1) -> Event:
-        """The event of a kind of which there are so many, as soon as it is there."""
-        async with asyncio.timeout(10):
-            while len(found := [event for event in self.happened if isinstance(event, kind)]) < count:
-                self._news.clear()
-                await self._news.wait()
-            return found[count - 1]
-
-    def on_event(self, event: CallEvent, *, now: float) -> None:
-        self.happened.append(event)
-        self._news.set()
-
-    def on_message(self, message: Message, peer: Hop, *, sent: bool, now: float) -> None:
-        pass
 
 
 Take = Callable[[Taken], Awaitable[None]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import AsyncGenerator
 from typing import Literal
@@ -14,20 +13,20 @@ import pytest_asyncio
 from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.caller.scenario import Scenario
 from tuner_sipbridge.dialer.dialer import Dialer
-from tuner_sipbridge.dialer.run import CallRun
 from tuner_sipbridge.errors import CallError
 from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.sip.targets import Trunk
 from tuner_sipbridge.sip.timers import Timers
 from tuner_sipbridge.trace import Trace
 
+from .peers.digest import PASSWORD, USERNAME, assert_each_digest_is_right, challenge
 from .peers.flow import ask, await_status, expect, flow, reply, sdp
 from .peers.sipp import Sipp
+from .peers.traces import sent, succeeded, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.parametrize("transport", ["udp", "tcp"])]
 
 Transport = Literal["udp", "tcp"]
-USERNAME, PASSWORD = "probe", "s3cret, with comma"
 QUICK = Timers(t1=0.05, t2=0.2, t4=0.2)
 PAUSE = Scenario.model_validate({"name": "pause", "persona": {"voice": "tone"}, "steps": [{"pause_s": 0.1}]})
 BRIEF = Scenario.model_validate({"name": "brief", "persona": {"voice": "tone"}, "steps": [{"pause_s": 0.3}]})
@@ -42,36 +41,6 @@ async def engine() -> AsyncGenerator[PyMediaEngine]:
         yield started
 
 
-async def succeeded(process: asyncio.subprocess.Process) -> bool:
-    async with asyncio.timeout(10):
-        return await process.wait() == 0
-
-
-def messages(trace: Trace, kind: str, start: str) -> list[str]:
-    return [row.fields["message"] for row in trace.of(kind) if row.fields["message"].startswith(start)]
-
-
-def sent(run: CallRun, start: str) -> list[str]:
-    return messages(run.trace, "sip.sent", start)
-
-
-async def until(trace: Trace, kind: str, start: str = "", *, count: int = 1) -> None:
-    """Wait until so many rows of a kind are there whose text begins so."""
-    async with asyncio.timeout(10):
-        while sum(str(row.fields.get("summary", "")).startswith(start) for row in trace.of(kind)) < count:  # noqa: ASYNC110 - a trace tells nobody that it grew
-            await asyncio.sleep(0.005)
-
-
-def challenge(nonce: str, *, proxy: bool = False, stale: bool = False) -> tuple[str, ...]:
-    """SHA-256 beside MD5 (RFC 8760 §2.4: the strongest that is known is taken)."""
-    name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
-    more = ", stale=TRUE" if stale else ""
-    return tuple(
-        f'{name}: Digest realm="sipp, edge", nonce="{nonce}", algorithm={algorithm}, qop="auth"{more}'
-        for algorithm in ("SHA-256", "MD5")
-    )
-
-
 def challenged(method: str, nonce: str, *, proxy: bool = False, stale: bool = True) -> tuple[str, ...]:
     """A request within the dialog that is challenged anew; its repeat is expected under the same name."""
     name = "changed" if method == "INVITE" else method.lower()
@@ -79,40 +48,6 @@ def challenged(method: str, nonce: str, *, proxy: bool = False, stale: bool = Tr
     acknowledged = (expect("ACK"),) if method == "INVITE" else ()
     refused = reply(status, *challenge(nonce, proxy=proxy, stale=stale), to=name)
     return (expect(method, name), refused, *acknowledged, expect(method, name))
-
-
-def assert_each_digest_is_right(log: str) -> set[str]:
-    """Recompute with hashlib alone what SIPp received; gives the methods."""
-    methods: set[str] = set()
-    numbers: dict[str, list[int]] = {}
-    found = re.findall(
-        r"\n(\w+) sip:[^\n]* SIP/2\.0\r?\n(?:[^\n]+\n)*?(?:Proxy-)?Authorization: Digest ([^\n]*?)\r?\n", log
-    )
-    for method, header in found:
-        fields = {
-            name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', header)
-        }
-        assert fields["algorithm"] == "SHA-256"
-        numbers.setdefault(fields["nonce"], []).append(int(fields["nc"], 16))
-        secret, what = (
-            sha256(f"{USERNAME}:sipp, edge:{PASSWORD}"),
-            sha256(f"{answered(method)}:{fields['uri']}"),
-        )
-        wanted = (secret, fields["nonce"], fields["nc"], fields["cnonce"], fields["qop"], what)
-        assert fields["response"] == sha256(":".join(wanted))
-        methods.add(method)
-    for counted in numbers.values():
-        assert sorted(set(counted)) == list(range(1, max(counted) + 1))
-    return methods
-
-
-def answered(method: str) -> str:
-    """Whose credentials they are: an ACK has those of its INVITE (§22.1)."""
-    return "INVITE" if method == "ACK" else method
-
-
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def test_every_request_is_challenged_by_sha_256_and_nonces_get_stale(
