@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -27,8 +28,11 @@ from .peers.sipp import Sipp
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+Transport = Literal["udp", "tcp"]
 ALONE = Extensions(session_interval_s=90, refresher="us")
 PAUSE = Scenario.model_validate({"name": "pause", "persona": {"voice": "tone"}, "steps": [{"pause_s": 0.5}]})
+
+WAIT = Scenario.model_validate({"name": "wait", "persona": {"voice": "tone"}, "steps": [{"pause_s": 0.8}]})
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -53,9 +57,12 @@ async def succeeded(process: asyncio.subprocess.Process) -> bool:
         return await process.wait() == 0
 
 
-async def test_an_agent_without_session_timer_is_refreshed_by_our_caller(sipp: Sipp, engine: PyMediaEngine):
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_an_agent_without_session_timer_is_refreshed_by_our_caller(
+    sipp: Sipp, engine: PyMediaEngine, transport: Transport
+):
     async with (
-        sipp.playing("agent_without_timer") as (uri, process),
+        sipp.playing("agent_without_timer", transport) as (uri, process),
         Dialer(engine=engine, extensions=ALONE) as dialer,
     ):
         async with dialer.dial(uri) as call:
@@ -64,20 +71,39 @@ async def test_an_agent_without_session_timer_is_refreshed_by_our_caller(sipp: S
         assert await succeeded(process)
 
 
-async def test_a_caller_without_session_timer_is_told_of_ours(sipp: Sipp, engine: PyMediaEngine):
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_caller_without_session_timer_is_told_of_ours(
+    sipp: Sipp, engine: PyMediaEngine, transport: Transport
+):
     async with Answerer(patient, port=0, engine=engine, extensions=ALONE) as answerer:
-        await sipp.play("caller_without_timer", "{}:{}".format(*answerer.local))
+        await sipp.play("caller_without_timer", "{}:{}".format(*answerer.local), transport=transport)
         assert answerer.calls_served == 1
 
 
-async def test_an_offer_in_a_reliable_response_is_answered_in_the_prack(sipp: Sipp, engine: PyMediaEngine):
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_an_offer_in_a_reliable_response_is_answered_in_the_prack(
+    sipp: Sipp, engine: PyMediaEngine, transport: Transport
+):
     async with (
-        sipp.playing("prack_answers") as (uri, process),
+        sipp.playing("prack_answers", transport) as (uri, process),
         Dialer(engine=engine, late_offer=True) as dialer,
     ):
         run = await dialer.run(uri, PAUSE)
         assert await succeeded(process)
     assert run.outcome.kind == "success", run.outcome.detail
+
+
+@pytest.mark.parametrize(
+    "scenario", ["progress", "prack", "session_timer", "agent_hold", "redirect", "agent_refer", "agent_info"]
+)
+async def test_what_the_agent_does_over_udp_it_does_over_tcp(
+    sipp: Sipp, engine: PyMediaEngine, scenario: str
+):
+    """The same calls over UDP are in test_sipp.py, with what comes of them."""
+    async with sipp.playing(scenario, "tcp") as (uri, process), Dialer(engine=engine) as dialer:
+        run = await dialer.run(uri, WAIT)
+        assert await succeeded(process)
+    assert {event.fields["transport"] for event in run.trace.of("sip.sent", "sip.received")} == {"tcp"}
 
 
 class Early:
@@ -109,10 +135,13 @@ class Early:
         pass
 
 
-async def test_our_offer_in_a_reliable_response_is_answered_in_the_prack(sipp: Sipp, engine: PyMediaEngine):
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_our_offer_in_a_reliable_response_is_answered_in_the_prack(
+    sipp: Sipp, engine: PyMediaEngine, transport: Transport
+):
     reception = Early()
     async with Answerer(reception=reception, port=0, engine=engine) as answerer:
-        await sipp.play("caller_late_reliable", "{}:{}".format(*answerer.local))
+        await sipp.play("caller_late_reliable", "{}:{}".format(*answerer.local), transport=transport)
     assert [type(event) for event in reception.told] == [EarlyMedia, Answered, Ended]
 
 

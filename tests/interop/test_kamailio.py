@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,8 @@ from tuner_sipbridge.net.media_engine import PyMediaEngine
 from tuner_sipbridge.net.tls import TlsSettings
 
 from ..certificates import Authority
+from .peers.flow import expect, flow
+from .peers.flow import reply as answer
 from .peers.kamailio import Kamailio
 from .peers.ports import Transport
 from .peers.sipp import Sipp
@@ -219,3 +222,30 @@ async def test_sipp_behind_the_proxy_hangs_up(edge: Edge, sipp: Sipp):
     ended = run.trace.first("call.ended")
     assert ended is not None
     assert ended.fields["by"] == "agent"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_the_proxy_forks_to_two_agents_and_cancels_who_is_late(
+    edge: Edge, sipp: Sipp, transport: Literal["udp", "tcp"]
+):
+    user = f"forked-{transport}"
+    late = flow(
+        "late",
+        expect("INVITE"),
+        answer("180 Ringing", tag="late", proxied=True),
+        expect("CANCEL"),
+        answer("200 OK", to="cancel", tag="late", proxied=True),
+        answer("487 Request Terminated", tag="late", proxied=True),
+        expect("ACK"),
+    )
+    async with (
+        sipp.playing(late, transport) as (contact, process),
+        edge.agent(user, transport) as answerer,
+        edge.dialer() as dialer,
+    ):
+        await edge.proxy.register(sipp, user, contact)
+        run = await dialer.run(edge.proxy.uri(user, transport), BEEP)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+        assert answerer.calls_served == 1
+    assert run.outcome.kind == "success", run.outcome.detail

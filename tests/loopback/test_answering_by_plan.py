@@ -50,6 +50,7 @@ def agent_says(*steps: object) -> Scenario:
     return Scenario.model_validate({"name": "agent", "persona": {"voice": "tone"}, "steps": list(steps)})
 
 
+BRIEF = agent_says({"pause_s": 0.1})
 TALK = agent_says({"pause_s": 0.1}, {"say": "two"}, {"pause_s": 0.6})
 
 
@@ -137,6 +138,22 @@ def assert_early_media(run: CallRun, call: CallResult, out: Path) -> None:
     assert heard is not None
     assert heard.at < answered.at
     assert 0.55 < answered.at - dialled.at < 2.5
+
+
+async def test_who_is_named_in_the_invite_stands_in_the_trace(tmp_path: Path):
+    async with answering(tmp_path, RULES, calls=2, out=tmp_path / "out") as side, Dialer() as dialer:
+        for user in ("busy", "hosted"):
+            await dialer.run(
+                side.uri(user),
+                BRIEF,
+                headers={"P-Asserted-Identity": "<sip:desk@a.example>", "Privacy": "id"},
+            )
+        calls = (await side.result()).calls
+    assert len(calls) == 2
+    for call in calls:
+        assert call.trace is not None
+        [named] = Trace.read(tmp_path / "out" / call.trace).of("call.parties")
+        assert named.fields == {"asserted": ["sip:desk@a.example"], "privacy": ["id"]}
 
 
 async def test_a_human_lets_the_agent_transfer_it(tmp_path: Path):

@@ -38,3 +38,15 @@ async def bound(port: int, transport: Literal["udp", "tcp"]) -> None:
                 return
         await asyncio.sleep(0.01)
     raise AssertionError(f"nothing took {transport} port {port}")
+
+
+def free_media_port() -> int:
+    """A UDP port that is free together with the one after the next, which SIPp takes for video."""
+    for _ in range(50):
+        port = free_port()
+        with socket.socket(type=SOCKETS["udp"]) as audio, socket.socket(type=SOCKETS["udp"]) as video:
+            with contextlib.suppress(OSError, OverflowError):
+                audio.bind(("127.0.0.1", port))
+                video.bind(("127.0.0.1", port + 2))
+                return port
+    raise AssertionError("no pair of ports is free")

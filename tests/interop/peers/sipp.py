@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Literal
 
-from .ports import START_S, bound, free_port
+from .flow import Flow
+from .ports import START_S, bound, free_media_port, free_port
 
 SCENARIOS = Path(__file__).parents[1] / "sipp"
 
@@ -22,7 +23,7 @@ class Sipp:
     @contextlib.asynccontextmanager
     async def playing(
         self,
-        scenario: str,
+        scenario: str | Flow,
         transport: Literal["udp", "tcp"] = "udp",
         *,
         far: str = "",
@@ -33,16 +34,19 @@ class Sipp:
         """Calls of a scenario; gives SIPp's URI and its process. With `far` it calls there, else it waits.
 
         Args:
-            scenario: a name in `sipp/`, or a path.
+            scenario: a name in `sipp/`, a path, or a flow.
             transport: of SIP.
             far: whom to call; empty to be called.
             calls: how many, after which SIPp ends.
             echo: send what comes back as audio.
             options: further ones of its command line.
         """
-        port, media = free_port(), free_port()
-        file = SCENARIOS / Path(scenario).with_suffix(".xml")
-        scenario = Path(scenario).stem
+        port, media = free_port(), free_media_port()
+        if isinstance(scenario, Flow):
+            file = scenario.write(self._folder)
+        else:
+            file = SCENARIOS / Path(scenario).with_suffix(".xml")
+        scenario = file.stem
         with (self._folder / f"{scenario}.complaints.log").open("wb") as complaints:
             process = await asyncio.create_subprocess_exec(
                 *("sipp", "-sf", str(file), "-i", "127.0.0.1", "-p", str(port)),
@@ -79,7 +83,7 @@ class Sipp:
             await process.wait()
 
     async def play(
-        self, scenario: str, far: str, *options: str, transport: Literal["udp", "tcp"] = "udp"
+        self, scenario: str | Flow, far: str, *options: str, transport: Literal["udp", "tcp"] = "udp"
     ) -> None:
         """One call of a scenario to `far`, to its end.
 
@@ -90,7 +94,9 @@ class Sipp:
             self.playing(scenario, transport, far=far, options=options) as (_, process),
             asyncio.timeout(START_S),
         ):
-            assert await process.wait() == 0, f"SIPp's scenario {scenario} failed"
+            assert await process.wait() == 0, (
+                f"SIPp's scenario {scenario if isinstance(scenario, str) else scenario.name} failed"
+            )
 
     def messages(self, scenario: str) -> str:
         """What SIPp sent and received."""

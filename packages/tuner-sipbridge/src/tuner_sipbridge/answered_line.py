@@ -65,6 +65,7 @@ class AnsweredLine:
         self._standing_machine = machine
         self._in_place_of: AnsweredLine | None = None
         self._earlier: list[tuple[Message, Hop, bool, float]] = []
+        self._named: tuple[signalling.PartiesNamed, float] | None = None
         self._leg: Leg[signalling.CallEvent] | None = None
         self._stream: media.MediaStream | None = None
         loop = asyncio.get_running_loop()
@@ -123,7 +124,7 @@ class AnsweredLine:
         self._leg.act(lambda now: None)
 
     def hand_over(self, observer: CallObserver[signalling.CallEvent]) -> Leg[signalling.CallEvent]:
-        """Let somebody else lead the call, and hear of what was sent and received already.
+        """Let somebody else lead the call, and hear of what was sent, received and named already.
 
         Raises:
             LocalProtocolError: the call is not run yet.
@@ -135,7 +136,7 @@ class AnsweredLine:
         return self._leg
 
     def watch(self, witness: CallObserver[signalling.CallEvent]) -> None:
-        """Let somebody see all that happens, and hear of what was sent and received already, while an agent leads."""
+        """Let somebody see all that happens and what was before, as `hand_over` does, while an agent leads."""
         self._witness = witness
         self._tell_earlier(witness)
 
@@ -143,6 +144,10 @@ class AnsweredLine:
         earlier, self._earlier = self._earlier, []
         for message, peer, sent, now in earlier:
             observer.on_message(message, peer, sent=sent, now=now)
+        if self._named is not None:
+            named, now = self._named
+            self._named = None
+            observer.on_event(named, now=now)
 
     def ring(self) -> None:
         """Send 180 Ringing."""
@@ -228,6 +233,9 @@ class AnsweredLine:
         match event:
             case signalling.Incoming():
                 self._on_incoming(self)
+            case signalling.PartiesNamed() if self._witness is None:
+                # It comes with the INVITE, before anybody has taken the call.
+                self._named = event, now
             case signalling.Answered(negotiated=negotiated) | signalling.Renegotiated(negotiated=negotiated):
                 task = asyncio.get_running_loop().create_task(self._start_media(negotiated))
                 self._starting.add(task)

@@ -41,7 +41,7 @@ def report(bench: Any, line: str, *, state: str = "active;expires=60", event: st
 
 
 class TestAsked:
-    @pytest.mark.parametrize("status", [481, 489, 404])
+    @pytest.mark.parametrize("status", [405, 480, 481, 489, 501])
     def test_a_report_that_nobody_takes_is_the_last(self, standing: Any, status: int):
         standing.ask("REFER", "Refer-To: <sip:third@x.example>")
         standing.reply(status, to=standing.requests[-1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tuner_sipbridge.call.authentication import Authentication, Unanswerable
-from tuner_sipbridge.call.causes import NO_FAILURE, Failure, failure_of
+from tuner_sipbridge.call.dialog_failures import Gone, end_of_call
 from tuner_sipbridge.call.ids import Ids
 from tuner_sipbridge.call.requests import PRODUCT, Reach, again, credentials_in
 from tuner_sipbridge.sip.dialog import Dialog
@@ -23,23 +23,6 @@ Then: TypeAlias = Callable[[Response | None, float], None]
 
 _MOST_TRIES = 4
 _REFRESHES = frozenset({"INVITE", "UPDATE"})
-_OF_THE_CALL = _REFRESHES | {"INFO"}
-"""Methods whose 481 ends the call; that to a NOTIFY or REFER ends but the subscription (RFC 5057 §5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """Why the far end has no such dialog.
-
-    Attributes:
-        text: in plain words.
-        status: of the response that says so, 0 when there was none.
-        failure: what that response says beyond its status.
-    """
-
-    text: str
-    status: int = 0
-    failure: Failure = NO_FAILURE
 
 
 @dataclass(slots=True)
@@ -82,7 +65,7 @@ class DialogRequests:
         self._waiting: dict[tuple[int, str], _Waiting] = {}
         self._ack: Request | None = None
         self.gone: Gone | None = None
-        """Why the far end has no such dialog; None while it has (§12.2.1.2)."""
+        """Why the far end has no such dialog; None while it has (§12.2.1.2, RFC 5057)."""
 
     def send(
         self,
@@ -127,9 +110,7 @@ class DialogRequests:
         self._authentication.take_next_nonce(request, response)
         if response.status in (401, 407) and self._try_again(waiting, request, response, now):
             return
-        status, method = response.status, request.method
-        if (status == 481 and method in _OF_THE_CALL) or (status == 408 and method in _REFRESHES):
-            self.gone = self.gone or _gone(method, response)
+        self.gone = self.gone or end_of_call(request.method, response)
         waiting.then(response, now)
 
     def take_silence(self, request: Request, *, now: float) -> None:
@@ -178,13 +159,6 @@ class DialogRequests:
             )
         self._ack = ack
         self._layer.send_alone(ack, towards=self._dialog.strict_router)
-
-
-def _gone(method: str, response: Response) -> Gone:
-    """481: the far end has no such call. 408: somebody on the way waited for it in vain."""
-    status = response.status
-    why = "it knows nothing of the call" if status == 481 else "somebody on the way waited for it in vain"
-    return Gone(f"the far end answered {method} with {status}: {why}", status, failure_of(response))
 
 
 def _key(request: Request) -> tuple[int, str]:

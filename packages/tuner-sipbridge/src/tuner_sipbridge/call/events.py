@@ -214,7 +214,7 @@ class Ended:
     Attributes:
         by: who hung up; `network` when the far end is gone without a BYE.
         reason: plain words, the far end's Reason header (RFC 3326) where it gave one.
-        status: of the response that ended the call, 0 when it was none. After 481 the far end has ended the call,
+        status: of the response that ended the call, 0 when it was none. With `by` the far end it has ended the call,
             and its BYE did not reach us (RFC 5057 §5.1).
         failure: Reason and Warning headers of the BYE or of that response, and who sent them.
     """

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tuner_sipbridge.call import replies
 from tuner_sipbridge.call.authentication import Authentication
 from tuner_sipbridge.call.causes import NO_FAILURE, Failure, failure_of
-from tuner_sipbridge.call.dialog_requests import DialogRequests, Gone
+from tuner_sipbridge.call.dialog_failures import Gone
+from tuner_sipbridge.call.dialog_requests import DialogRequests
 from tuner_sipbridge.call.events import CallEvent, Ended, Parted, Party
 from tuner_sipbridge.call.extensions import Extensions
 from tuner_sipbridge.call.ids import Ids
@@ -241,8 +242,8 @@ class InviteUsage:
         """What waited for the message or moment that just was."""
         gone = self.requests.gone
         if gone is not None and self._confirmed and not self._over:
-            # Who answers 481 has ended the call, though its BYE did not come (RFC 5057 §5.1).
-            self._lose(gone, now, by=self._peer if gone.status == 481 else "network")
+            # Who answers so has ended the call, though its BYE did not come (RFC 5057 §5.1).
+            self._lose(gone, now, by=self._peer if gone.by_peer else "network")
         if self._over or not self._confirmed:
             if self._give_up_changes_at is not None and not self.own.inviting:
                 self._give_up_changes_at = None

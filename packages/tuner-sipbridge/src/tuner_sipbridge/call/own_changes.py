@@ -21,6 +21,8 @@ from tuner_sipbridge.sip.message import REASONS, Request, Response
 
 _MOST_TRIES = 8
 _LONGEST_WAIT_S = 32
+_TRY_LATER = frozenset({480, 500, 503, 600})
+"""With Retry-After these ask for another try (RFC 5057 §5.1)."""
 
 
 class OwnChanges:
@@ -136,7 +138,7 @@ class OwnChanges:
             self._again(direction, now, after_s=self._wait_after_glare())
         elif status == 422 and self._timer.raised_by(response):
             self._again(direction, now, after_s=0.0)
-        elif status in (500, 503) and (
+        elif status in _TRY_LATER and (
             wait := decimal(_word(response, "Retry-After"), below=_LONGEST_WAIT_S)
         ):
             self._again(direction, now, after_s=float(wait))
