@@ -30,7 +30,8 @@ _EXAMPLES = tuple(
 _CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
 
 
-_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"]+(?=@)", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<![^\s@<>\"])[^\s@<>\"]+(?=@)")
+_PASSWORD = re.compile(r"(\bsips?:[^:]+:).+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def took(seconds: float) -> str:
 
 def without_password(text: str) -> str:
     """A URI as the user gave it, without the password in it."""
-    return _PASSWORD.sub(r"\g<1>removed", text)
+    return _USERINFO.sub(lambda found: _PASSWORD.sub(r"\g<1>removed", found[0]), text)
 
 
 def redirected_to(target: str) -> str:
