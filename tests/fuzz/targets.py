@@ -191,11 +191,13 @@ def challenge(data: bytes) -> None:
 
 def _answer_to(asked: Challenge) -> None:
     """The credentials that answer a challenge can be read, and open the door that it stands before."""
-    asking = {"username": "u", "password": "p", "method": "BYE"}
-    given = authorization(asked, **asking, uri="sip:a@b", cnonce="c", nc=1, body=b"x")
+    given = authorization(
+        asked, username="u", password="p", method="BYE", uri="sip:a@b", cnonce="c", nc=1, body=b"x"
+    )
     fields = authorization_fields(given)
     assert (fields["realm"], fields["nonce"]) == (asked.realm, asked.nonce)
-    assert verify(given, **asking, nonce=asked.nonce) == (asked.quality == "auth" and not asked.userhash)
+    opens = verify(given, username="u", password="p", method="BYE", nonce=asked.nonce)
+    assert opens == (asked.quality == "auth" and not asked.userhash)
 
 
 def uri(data: bytes) -> None:
