@@ -46,7 +46,7 @@ fix: $(READY) ## let ruff mend and format
 bench: $(READY) peers ## what calls and records cost, and how steady calls are, beside the peers (out/bench)
 	@$(BIN)/python -m bench
 
-fuzz: $(READY) ## fuzz message, stream, SDP and challenge for SECONDS=60 each, with atheris where it installs
+fuzz: $(READY) ## fuzz messages, calls, SDP, packets, DNS… for SECONDS=60 each, with atheris where it installs
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group fuzz 2>/dev/null || true
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 

@@ -126,5 +126,5 @@ def _parse(lines: Iterable[str], *, file: str) -> Iterator[TraceEvent]:
         try:
             fields = json.loads(line)
             yield TraceEvent(float(fields.pop("at")), str(fields.pop("kind")), fields)
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise FileError(f"not a trace event: {error}", file=file, line=number) from error

@@ -87,3 +87,8 @@ def test_what_cannot_be_used_is_said_without_values(document: Any) -> None:
 def test_what_is_no_json_cannot_be_used() -> None:
     with pytest.raises(UploadError):
         UploadTarget.from_json(json.dumps(GIVEN).encode()[:-5])
+
+
+def test_a_target_nested_without_end_is_refused() -> None:
+    with pytest.raises(UploadError, match="not JSON"):
+        UploadTarget.from_json(b"[" * 100_000)

@@ -159,6 +159,21 @@ def test_too_many_are_refused():
     assert ask(registrar, f"Contact: {DESK}", call_id="two", to="<sip:two@x.example>").status == 503
 
 
+def test_more_contacts_than_can_be_bound_are_refused_before_each_is_compared_with_each():
+    registrar = Registrar()
+    lines = (
+        "Contact: " + ",".join(f"<sip:{line * 1000 + place}@h>" for place in range(500)) for line in range(4)
+    )
+    assert ask(registrar, *lines).status == 503
+    assert registrar.contacts(now=0.0) == []
+    # All that stand may be replaced in one request.
+    ten = [f"<sip:{place}@h>" for place in range(20)]
+    assert ask(registrar, f"Contact: {','.join(ten[:10])}", cseq=2).status == 200
+    exchange = ", ".join([*(f"{one};expires=0" for one in ten[:10]), *ten[10:]])
+    assert ask(registrar, f"Contact: {exchange}", cseq=3).status == 200
+    assert len(registrar.contacts(now=0.0)) == 10
+
+
 def test_with_credentials_a_challenge_comes_first():
     registrar = Registrar(
         challenger=lambda: Challenger(Credentials("phone", "s3cret"), realm="here", status=401)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tuner_sipbridge.errors import LocalProtocolError, NegotiationFailed
+from tuner_sipbridge.sdp.crypto import Crypto, Srtp, SrtpPolicy
 from tuner_sipbridge.sdp.negotiation import Negotiated, accept_answer, answer, make_offer
 from tuner_sipbridge.sdp.session import SessionDescription
 
@@ -222,4 +223,35 @@ def test_each_end_of_an_opus_call_sends_under_the_numbers_of_the_other():
 def test_opus_is_refused_where_it_is_not_asked_for():
     offer = describe("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2")
     with pytest.raises(NegotiationFailed, match="the far end has opus; here there is PCMA, PCMU"):
+        answer(offer, "192.0.2.1", 40000, 1)
+
+
+WORD = "w" * 3000
+OFFERS_OF_TOO_MUCH = {
+    "streams": [f"m=audio 4000 {index:x}/AVP 0" for index in range(2000)],
+    "words": [f"m={WORD} 4000 {WORD} 0", f"m=audio 4000 {WORD} 0"],
+    "codecs": ["m=audio 4000 RTP/AVP 96", f"a=rtpmap:96 {WORD}/8000"],
+    "address": ["m=audio 4000 RTP/AVP 0", f"c=IN IP4 {WORD}"],
+    "crypto": ["m=audio 4000 RTP/SAVP 0", *(f"a=crypto:{tag} S{tag}{WORD} inline:k" for tag in range(20))],
+    "parameters": [
+        "m=audio 4000 RTP/SAVP 0",
+        f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40} {WORD}",
+    ],
+}
+
+
+@pytest.mark.parametrize("lines", OFFERS_OF_TOO_MUCH.values(), ids=OFFERS_OF_TOO_MUCH)
+@pytest.mark.parametrize("policy", ["off", "required"])
+def test_a_refusal_does_not_repeat_all_that_the_far_end_wrote(lines: list[str], policy: SrtpPolicy):
+    srtp = Srtp(policy, (Crypto(1, "AES_CM_128_HMAC_SHA1_80", bytes(30)),) if policy == "required" else ())
+    with pytest.raises(NegotiationFailed) as refused:
+        answer(describe(*lines), "192.0.2.1", 40000, 1, srtp=srtp)
+    assert len(str(refused.value)) < 1500
+
+
+def test_what_holds_for_all_streams_is_read_once():
+    # Asked for again for each of the streams, the session's lines would be gone over a billion times.
+    lines = [*("a=" for _ in range(40000)), *("m=audio 4000 RTP/AVP 0" for _ in range(25000))]
+    offer = SessionDescription.parse("\n".join(("v=0", *lines)))
+    with pytest.raises(NegotiationFailed, match="has no address"):
         answer(offer, "192.0.2.1", 40000, 1)

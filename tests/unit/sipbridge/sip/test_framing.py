@@ -130,3 +130,23 @@ def test_a_malformed_message_whose_end_is_known_does_not_break_the_stream():
         "BYE",
     ]
     assert framer.broken is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"l:" + b" " * 30000 + b"\rx", b"l: 1" + b" " * 30000 + b"2\r", b"l " * 15000],
+    ids=["blanks", "blanks inside", "name alone"],
+)
+def test_the_length_is_looked_for_in_one_pass(line: bytes):
+    # Tried in every way that blanks can be shared out, the first line alone would take years.
+    framer = StreamFramer()
+    assert names(framer, octets(length=None)[:-2] + line + b"\r\n\r\n")[1:] == []
+    assert framer.broken is not None
+
+
+def test_headers_are_read_once_however_slowly_the_body_comes():
+    # Each octet of the body would cost as much as the folds of all headers.
+    message = octets("INFO", *("X:" + "\r\n " * 2700 for _ in range(3)), body=b"b" * 40000)
+    framer = StreamFramer()
+    head, body = message[:-40000], message[-40000:]
+    assert names(framer, head, *(body[at : at + 1] for at in range(len(body)))) == ["INFO " + "b" * 40000]

@@ -294,6 +294,23 @@ class TestOrder:
         assert (total.count("b"), total.count("c")) == (10, 30)
 
 
+class TestMany:
+    def test_of_thousands_of_services_the_first_are_followed(self):
+        names = [f"h{number}.example" for number in range(3000)]
+        records = srv(*((number // 100, 1, 5060, name) for number, name in enumerate(names)))
+        zone = Zone({"SRV _sip._udp.far.example": records})
+        zone.locate("sip:far.example;transport=udp")
+        assert [len(questions) for questions in zone.rounds] == [1, 128]
+        assert "A h0.example" in zone.rounds[1]
+
+    def test_of_thousands_of_ways_the_first_are_followed(self):
+        ways = [Naptr(number, 1, "s", "SIP+D2U", f"_sip._udp.h{number}") for number in range(3000)]
+        zone = Zone({"NAPTR far.example": Answer(naptr=tuple(reversed(ways)))})
+        zone.locate("sip:far.example")
+        assert len(zone.rounds[1]) == 64
+        assert "SRV _sip._udp.h0" in zone.rounds[1]
+
+
 class TestCache:
     def test_keeps_an_answer_for_its_time_to_live(self):
         cache, question = AnswerCache(), Question.of("A", "Far.Example.")

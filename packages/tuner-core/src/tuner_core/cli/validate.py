@@ -45,7 +45,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise typer.Exit(2) from None
     try:
         record: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         typer.echo(f"{file}: not JSON: {error}", err=True)
         raise typer.Exit(2) from None
     if not isinstance(record, dict):

@@ -56,7 +56,7 @@ def event_in(text: str) -> CallEvent | None:
     """The event that a line holds, None when this version does not understand it."""
     try:
         values: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, dict):
         return None

@@ -11,6 +11,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 from tuner_core.identity.names import normal
@@ -100,7 +101,7 @@ class Fields:
             found += [
                 entry
                 for entry in self.all
-                if any(entry.keys[: len(keys)] == keys and len(entry.keys) > len(keys) for keys in containers)
+                if any(entry.keys[:length] in containers for length in range(len(entry.keys)))
             ]
         return frozenset(id(entry) for entry in found)
 
@@ -112,8 +113,9 @@ def fields_of(data: Any) -> Fields:
     while waiting and len(found.all) < MAX_FIELDS:
         entry, depth = waiting.popleft()
         found.add(entry)
-        if depth < _MAX_DEPTH:
-            waiting.extend((child, depth + 1) for child in _children(entry))
+        room = MAX_FIELDS - len(found.all) - len(waiting)
+        if depth < _MAX_DEPTH and room > 0:
+            waiting.extend((child, depth + 1) for child in islice(_children(entry), room))
     return found
 
 
@@ -181,6 +183,9 @@ def _child(entry: Field, name: str, value: Any) -> Field:
     path = f"{entry.path}.{shown}" if entry.path else shown
     # A form spells nesting with brackets: Stream[StreamSID].
     parts = [part for part in re.split(r"[\[\]]", name) if part] if "(" not in name else [name]
+    # Each place on the way is an index entry; a name of a thousand brackets is no path.
+    if len(parts) > _MAX_DEPTH:
+        parts = [name]
     return Field(path, (*entry.keys, *(normal(part) for part in parts)), value)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 _NOISE = str.maketrans("", "", "-_ ${}")
 _HEADER_PREFIX = re.compile(r"(?:dialsipheader|(?:variable)?siph(?:eader)?|sip\.h\.|xph|xvh)+(?=[a-z])")
-_HEADER_FUNCTION = re.compile(r"(?:(?:pj)?sipheader|hdr)\((?:read,)?([^,)]+)[^)]*\)?")
+_HEADER_FUNCTION = re.compile(r"(?:(?:pj)?sipheader|hdr)\((?:read,)?([^,)]+)(?:,[^)]*)?\)?")
 _CARRIER_MARK = re.compile(
     r"(?:sip\.|x)?(twilio|telnyx|plivo|vobiz|vonage|nexmo|exotel|bandwidth|amazon|amzn|signalwire|cloudonix)"
 )

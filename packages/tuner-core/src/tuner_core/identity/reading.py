@@ -19,7 +19,8 @@ _HEADER_LINE = re.compile(r"([A-Za-z$][\w.$%!*+`'~(),-]*)[ \t]*:[ \t]*(.*)")
 _VARIABLE = re.compile(r"([A-Za-z_$][\w.$(),-]*)[ \t]*=(.*)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_PAIR = re.compile(r"\s*[\"']?([\w$][\w.$ -]*?)[\"']?\s*[=:]\s*[\"']?(.*?)[\"']?\s*", re.DOTALL)
+_NAME = re.compile(r"[\w$][\w.$ -]*")
+_SEPARATOR = re.compile("[=:]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def read_text(text: str) -> Reading:
     if text.startswith(("{", "[")):
         try:
             return Reading(json.loads(text), "JSON")
-        except ValueError:
+        except (ValueError, RecursionError):
             if frames := _json_lines(text):
                 return Reading(frames, "JSON lines")
     if _URL.fullmatch(text):
@@ -115,10 +116,26 @@ def pairs_in(text: str) -> dict[str, str]:
         text = text[1:-1]
     table: dict[str, str] = {}
     for part in re.split(r"[,;&\n]", text):
-        pair = _PAIR.fullmatch(part)
-        if pair and pair[2]:
-            table.setdefault(pair[1], pair[2])
+        name, value = _pair_of(part)
+        if name and value:
+            table.setdefault(name, value)
     return table
+
+
+def _pair_of(text: str) -> tuple[str, str]:
+    """`name=value` or `name: value`, each in quotes or not; an empty name when it is none."""
+    separator = _SEPARATOR.search(text)
+    if separator is None:
+        return "", ""
+    name = _bare(text[: separator.start()])
+    return (name, _bare(text[separator.end() :])) if _NAME.fullmatch(name) else ("", "")
+
+
+def _bare(text: str) -> str:
+    """A text without the blanks around it and a quote at each end."""
+    text = text.strip()
+    text = text[1:] if text[:1] in ("'", '"') else text
+    return text[:-1] if text[-1:] in ("'", '"') else text
 
 
 def _told_apart(lines: dict[str, Any]) -> Reading:
@@ -133,13 +150,13 @@ def _told_apart(lines: dict[str, Any]) -> Reading:
 
 def _lines(text: str, *, skip_others: bool = False) -> dict[str, Any] | None:
     """`Name: value` lines as a table, folded lines joined (RFC 3261 §7.3.1); None when one line is not of that form."""
-    table: dict[str, Any] = {}
+    table: dict[str, list[str]] = {}
     name = ""
     for line in text.splitlines():
         if not line.strip():
             continue
         if line[0] in " \t" and name:
-            table[name] = f"{table[name]} {line.strip()}"
+            table[name].append(line.strip())
             continue
         match = _HEADER_LINE.fullmatch(line.rstrip())
         if match is None:
@@ -151,15 +168,15 @@ def _lines(text: str, *, skip_others: bool = False) -> dict[str, Any] | None:
         if name in table:
             name = ""
         else:
-            table[name] = match[2].strip()
-    return table or None
+            table[name] = [match[2].strip()]
+    return {name: " ".join(parts) for name, parts in table.items()} or None
 
 
 def _json_lines(text: str) -> list[Any]:
     """One JSON value a line, as messages of a websocket are logged; empty when a line is none."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
 
 

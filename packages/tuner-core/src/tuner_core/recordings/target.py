@@ -85,7 +85,7 @@ class UploadTarget:
         """
         try:
             document: Any = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _unusable("it is not JSON") from None
         return cls.parse(document)
 

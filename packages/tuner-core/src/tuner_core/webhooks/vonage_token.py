@@ -108,7 +108,7 @@ def _contents(request: WebhookRequest) -> Iterator[bytes]:
         yield request.body
         try:
             yield _compact(json.loads(request.body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return
     elif request.query:
         yield _compact(dict(parse_qsl(request.query, keep_blank_values=True)))

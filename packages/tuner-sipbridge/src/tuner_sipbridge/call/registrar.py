@@ -24,6 +24,7 @@ ANSWER_KEPT_S = 32.0
 CHALLENGES_KEPT_S = 3600.0
 """The nonces of one Call-ID are forgotten after so long; who uses one of them later is told that it is stale."""
 _MOST_KEPT = 10_000
+_TOO_MANY = Reply(503, (("Retry-After", "60"),), "Service Unavailable: too many registrations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,9 @@ class Registrar:
         if address is None:
             return Reply(404, reason="Not Found: an address of record is a SIP URI")
         asked = asked_of(request, self._terms.default_expires_s)
+        # More than take the place of all that may stand: each is compared with each.
+        if len(asked.contacts) > 2 * self._terms.contacts:
+            return _TOO_MANY
         brief = [one for one in asked.contacts if 0 < one.expires_s < min(self._terms.min_expires_s, 3600)]
         if brief:
             return Reply(423, (("Min-Expires", str(self._terms.min_expires_s)),))
@@ -170,7 +174,7 @@ class Registrar:
         )
         room = len(self._bindings) < self._terms.addresses or address in self._bindings
         if len(after) > self._terms.contacts or (after and not room):
-            return Reply(503, (("Retry-After", "60"),), "Service Unavailable: too many registrations")
+            return _TOO_MANY
         self._hold(request.call_id, after)
         self._tell(asked, standing, after)
         self._keep(address, after)

@@ -151,7 +151,7 @@ class Resolver:
             return _failed("the name server refused the question or failed")
         except (dns.exception.DNSException, OSError) as error:
             return _failed(f"the name server cannot be asked: {error}")
-        return _read(question, reply)
+        return answer_in(question, reply)
 
     def _new_client(self) -> NameServerClient:
         from dns.asyncresolver import Resolver as Client
@@ -208,7 +208,8 @@ def _is_local_name(name: str) -> bool:
     return "." not in name or name.rpartition(".")[2] in _LOCAL_NAMES
 
 
-def _read(question: Question, reply: Reply) -> Answer:
+def answer_in(question: Question, reply: Reply) -> Answer:
+    """What a name server said to a question, as `locate` takes it."""
     records = list(reply.rrset or ())
     ttl_s = _ttl_of(reply.response)
     match question.kind:

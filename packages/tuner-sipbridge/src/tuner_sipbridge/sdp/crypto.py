@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError, NegotiationFailed
+from tuner_sipbridge.sdp.refusals import listed, quoted
 from tuner_sipbridge.sdp.session import Line, MediaDescription
 
 SrtpPolicy: TypeAlias = Literal["off", "optional", "required"]
@@ -66,11 +67,13 @@ class Crypto:
         tag, suite, key_parameters, session_parameters = match.groups()
         name = suite.upper()
         if name not in KEY_OCTETS:
-            raise NegotiationFailed(f"crypto {tag}: the suite {suite} is not spoken here")
+            raise NegotiationFailed(f"crypto {tag}: the suite {quoted(suite)} is not spoken here")
         for parameter in session_parameters.split():
             if not _HARMLESS.fullmatch(parameter.upper()):
                 named = parameter.partition("=")[0]
-                raise NegotiationFailed(f"crypto {tag}: the session parameter {named} is not done here")
+                raise NegotiationFailed(
+                    f"crypto {tag}: the session parameter {quoted(named)} is not done here"
+                )
         return cls(int(tag), name, _read_key(tag, key_parameters, KEY_OCTETS[name]))
 
     @property
@@ -147,9 +150,9 @@ def choose(offered: MediaDescription, srtp: Srtp) -> tuple[Crypto | None, SrtpKe
             own = ours[crypto.suite].key
             return Crypto(crypto.tag, crypto.suite, own), SrtpKeys(crypto.suite, own, crypto.key)
     if secure:
-        raise NegotiationFailed(f"the far end wants SRTP: {'; '.join(reasons) or 'it has no crypto line'}")
+        raise NegotiationFailed(f"the far end wants SRTP: {listed(reasons, '; ') or 'it has no crypto line'}")
     if srtp.policy == "required":
-        why = f" ({'; '.join(reasons)})" if reasons else ""
+        why = f" ({listed(reasons, '; ')})" if reasons else ""
         raise NegotiationFailed(f"the far end offers no SRTP, which is required here{why}")
     return None, None
 
@@ -171,7 +174,8 @@ def settle(offered: MediaDescription, answered: MediaDescription) -> SrtpKeys | 
     if not theirs:
         if secure:
             raise NegotiationFailed(
-                f"the far end answers with SRTP but without a key: {'; '.join(reasons) or 'it has no crypto line'}"
+                "the far end answers with SRTP but without a key: "
+                + (listed(reasons, "; ") or "it has no crypto line")
             )
         if srtp.policy == "required":
             raise NegotiationFailed("the far end answers without SRTP, which is required here")
@@ -216,8 +220,8 @@ def _read_key(tag: str, text: str, octets: int) -> bytes:
 
 def _switched_off(media: MediaDescription) -> str:
     return (
-        f"the far end's audio stream is {media.protocol}, not RTP/AVP: it wants SRTP, which is switched off here "
-        "(srtp: optional or required)"
+        f"the far end's audio stream is {quoted(media.protocol)}, not RTP/AVP: it wants SRTP, which is switched off "
+        "here (srtp: optional or required)"
     )
 
 

@@ -12,9 +12,12 @@ from tuner_sipbridge.sdp import crypto
 from tuner_sipbridge.sdp.codecs import CODECS, DEFAULT_CLOCK_RATE, EVENTS, check_codecs, name_of, numbered
 from tuner_sipbridge.sdp.crypto import PLAIN, Srtp, SrtpKeys
 from tuner_sipbridge.sdp.describe import DEFAULT_PTIME_MS, audio_stream, refused, session_of
+from tuner_sipbridge.sdp.refusals import listed, quoted
 from tuner_sipbridge.sdp.session import Direction, MediaDescription, RtpMap, SessionDescription
 
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"})
+_LONGEST_ADDRESS = 64
+"""Characters of an IPv6 address with the name of a link behind it."""
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 
@@ -152,7 +155,7 @@ def answer(
             offer, media, codec, remote, ours=ours, events=(events, events), received=(codec,), srtp=keys
         )
         return description, agreed
-    raise NegotiationFailed("; ".join(refusals) or "the offer has no media stream")
+    raise NegotiationFailed(listed(refusals, "; ") or "the offer has no media stream")
 
 
 def accept_answer(offer: SessionDescription, answer: SessionDescription) -> Negotiated:
@@ -278,14 +281,16 @@ def _settle(
 
 def _choose(media: MediaDescription, wanted: set[tuple[str, int, int]]) -> RtpMap:
     if media.media != "audio":
-        raise NegotiationFailed(f"the {media.media} stream is not audio")
+        raise NegotiationFailed(f"the {quoted(media.media)} stream is not audio")
     if media.port == 0:
         raise NegotiationFailed("the far end refuses the audio stream (its port is 0)")
     if media.protocol.upper() not in _PROFILES:
         secure = (
             ": it wants SRTP by DTLS, which is not spoken here" if "TLS" in media.protocol.upper() else ""
         )
-        raise NegotiationFailed(f"the far end's audio stream is {media.protocol}, not RTP/AVP{secure}")
+        raise NegotiationFailed(
+            f"the far end's audio stream is {quoted(media.protocol)}, not RTP/AVP{secure}"
+        )
     if (media.maxptime_ms or DEFAULT_PTIME_MS) < DEFAULT_PTIME_MS:
         raise NegotiationFailed(
             f"the far end takes packets of at most {media.maxptime_ms} ms; ours are of {DEFAULT_PTIME_MS} ms"
@@ -294,7 +299,7 @@ def _choose(media: MediaDescription, wanted: set[tuple[str, int, int]]) -> RtpMa
         if codec.key in wanted:
             return codec
     spoken = dict.fromkeys(codec.encoding for codec in media.codecs if codec.encoding.lower() != EVENTS)
-    theirs = ", ".join(spoken) or "none that is known"
+    theirs = listed([quoted(encoding) for encoding in spoken]) or "none that is known"
     ours = ", ".join(sorted(name for name, one in CODECS.items() if one.key in wanted))
     raise NegotiationFailed(f"no codec in common: the far end has {theirs}; here there is {ours}")
 
@@ -304,12 +309,13 @@ def _remote_of(description: SessionDescription, media: MediaDescription) -> tupl
     if address is None:
         raise NegotiationFailed("the far end's description has no address (no c= line)")
     try:
-        multicast = ipaddress.ip_address(address).is_multicast
+        # No address is longer; a text of kilobytes is not read anew for each of a thousand streams.
+        multicast = ipaddress.ip_address(address if len(address) <= _LONGEST_ADDRESS else "").is_multicast
     except ValueError:
         # RFC 8866 §5.7 allows a name; who opens the socket looks it up.
         if not _HOST_NAME.fullmatch(address):
             raise NegotiationFailed(
-                f'the far end\'s media address "{address}" is neither an IP address nor a host name'
+                f'the far end\'s media address "{quoted(address)}" is neither an IP address nor a host name'
             ) from None
         return address, media.port
     if multicast:

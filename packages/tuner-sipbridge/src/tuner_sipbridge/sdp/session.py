@@ -84,6 +84,7 @@ class MediaDescription:
         formats: payload types as text, in order of preference.
         lines: the lines that follow, in order.
         port_count: number of ports when the line says one, else None.
+        address: of the stream's own `c=` line, without TTL; None when there is none.
 
     Raises:
         LocalProtocolError: a part has a space or a line break, or the port is out of range.
@@ -95,6 +96,7 @@ class MediaDescription:
     formats: tuple[str, ...]
     lines: tuple[Line, ...] = field(default=(), repr=False)  # may hold SRTP keys
     port_count: int | None = None
+    address: str | None = field(init=False, repr=False, compare=False)
     _attributes: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,17 +104,13 @@ class MediaDescription:
         if not all(_WORD.fullmatch(word) for word in words) or not 0 <= self.port < 65536:
             raise LocalProtocolError("SDP: a part of an m= line is empty, has a space, or is no port")
         _check_lines(self.lines)
+        object.__setattr__(self, "address", _address_of(self.lines))
         object.__setattr__(self, "_attributes", _attributes_of(self.lines))
 
     def __str__(self) -> str:
         count = "" if self.port_count is None else f"/{self.port_count}"
         head = " ".join((self.media, f"{self.port}{count}", self.protocol, *self.formats))
         return f"m={head}\r\n{_write(self.lines)}"
-
-    @property
-    def address(self) -> str | None:
-        """Address of the stream's own `c=` line, without TTL; None when there is none."""
-        return _address_of(self.lines)
 
     @property
     def direction(self) -> Direction | None:
@@ -171,6 +169,7 @@ class SessionDescription:
     Attributes:
         lines: session-level lines behind `v=0`, in order.
         media: the media descriptions, in order: offer and answer are paired by place.
+        address: of the session-level `c=` line, without TTL; None when there is none.
 
     Raises:
         LocalProtocolError: a line is not a letter and a text without line break.
@@ -178,9 +177,11 @@ class SessionDescription:
 
     lines: tuple[Line, ...] = field(default=(), repr=False)
     media: tuple[MediaDescription, ...] = ()
+    address: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_lines(self.lines)
+        object.__setattr__(self, "address", _address_of(self.lines))
 
     @classmethod
     def parse(cls, data: bytes | str) -> SessionDescription:
@@ -217,11 +218,6 @@ class SessionDescription:
     def to_bytes(self) -> bytes:
         """The description as the body of a message; octets that were not UTF-8 come out as they came in."""
         return str(self).encode("utf-8", "surrogateescape")
-
-    @property
-    def address(self) -> str | None:
-        """Address of the session-level `c=` line, without TTL; None when there is none."""
-        return _address_of(self.lines)
 
     @property
     def direction(self) -> Direction | None:
@@ -312,9 +308,8 @@ def _bandwidths_of(lines: tuple[Line, ...]) -> dict[str, int]:
 
 
 def _address_of(lines: tuple[Line, ...]) -> str | None:
-    for letter, value in lines:
-        words = value.split()
-        if letter == "c" and len(words) == 3 and words[0].upper() == "IN":
+    for words in (value.split() for letter, value in lines if letter == "c"):
+        if len(words) == 3 and words[0].upper() == "IN":
             return words[2].partition("/")[0]
     return None
 

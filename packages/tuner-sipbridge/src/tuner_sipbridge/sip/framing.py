@@ -66,9 +66,7 @@ Frame: TypeAlias = Message | Ping | Pong | Malformed
 _DEFAULT_LIMITS = Limits()
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_LENGTH = re.compile(
-    rb"^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
-)
+_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:([^\n]*)", re.IGNORECASE | re.MULTILINE)
 _LONGEST_BREAK = len(b"\r\n\r\n")
 
 
@@ -84,6 +82,7 @@ class StreamFramer:
         self._limits = limits
         self._waiting = bytearray()
         self._searched = self._head_octets = 0
+        self._first: int | None = None
         self.broken: str | None = None
         """Why nothing more can be read, in plain words; None while the stream is sound."""
         self.awaits_pong = False
@@ -122,7 +121,7 @@ class StreamFramer:
             return None
         octets = bytes(self._waiting[:length])
         del self._waiting[:length]
-        self._searched = self._head_octets = 0
+        self._searched, self._head_octets, self._first = 0, 0, None
         try:
             return parse_datagram(octets, self._limits)
         except RemoteProtocolError as fault:
@@ -147,6 +146,8 @@ class StreamFramer:
     def _length_of_first(self) -> int | None:
         """Octets of the first message, None while its head is not complete."""
         waiting, most = self._waiting, self._limits.head_octets
+        if self._first is not None:
+            return self._first
         if not waiting or waiting.startswith((b"\r", b"\n")):
             return None
         if not chr(waiting[0]).isascii() or not chr(waiting[0]).isprintable():
@@ -167,11 +168,14 @@ class StreamFramer:
                 if lengths
                 else "Content-Length is missing, so the end of the message on the stream is unknown"
             )
-        body = decimal(lengths[0].decode("ascii", "replace"), below=2**31)
+        length = lengths[0].removesuffix(b"\r").strip(b" \t")
+        body = decimal(length.decode("ascii", "replace"), below=2**31)
         if body is None:
             raise RemoteProtocolError("Content-Length is not a number of octets")
         if end.end() + body > self._limits.message_octets:
             allowed = self._limits.message_octets
             problem = f"message of {end.end() + body} octets; {allowed} are allowed"
             raise RemoteProtocolError(problem, status=TOO_LARGE)
-        return end.end() + body
+        # Kept: the body may come octet by octet, and the headers are read once.
+        self._first = end.end() + body
+        return self._first

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from tuner_sipbridge.errors import LocalProtocolError
@@ -23,6 +24,8 @@ FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 _SERVICES: dict[str, Transport] = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
 _SRV_PREFIX: dict[Transport, str] = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 _PORTS: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061}
+_MOST_RECORDS = 64
+"""NAPTR or SRV records of one answer that are followed, the first by order and priority: each asks more questions."""
 _ADDRESS_KIND: dict[Family, Kind] = {"ipv4": "A", "ipv6": "AAAA"}
 
 
@@ -182,7 +185,7 @@ def _usable(records: Sequence[Naptr], allowed: list[Transport]) -> list[Naptr]:
         for record in records
         if _SERVICES.get(record.service.upper()) in allowed and record.flags.lower() in ("s", "a")
     ]
-    return sorted(spoken, key=lambda record: (record.order, record.preference))
+    return sorted(spoken, key=lambda record: (record.order, record.preference))[:_MOST_RECORDS]
 
 
 def _by_srv(names: list[tuple[Transport, str]], inquiry: _Inquiry) -> list[_Place]:
@@ -192,6 +195,7 @@ def _by_srv(names: list[tuple[Transport, str]], inquiry: _Inquiry) -> list[_Plac
         if records and all(record.target in (".", "") for record in records):
             inquiry.denied = True
         usable = [record for record in records if record.port and record.target not in (".", "")]
+        usable = sorted(usable, key=attrgetter("priority"))[:_MOST_RECORDS]
         places += [_Place(transport, record.target, record.port) for record in inquiry.ordered(usable)]
     return places
 

@@ -35,7 +35,8 @@ _PARAM_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$,=^`{{|}}]|{_ESCAPE
 _HEADER_VALUE = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$,;=]|{_ESCAPE})*")
 _OPAQUE = re.compile(r'[^\x00-\x20\x7f<>"]+')
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s@<>\"]+(?=@)", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<![^\s@<>\"])[^\s@<>\"]+(?=@)")
+_PASSWORD_THERE = re.compile(r"(\bsips?:[^:]+:).+", re.IGNORECASE)
 _SIP_SCHEMES = frozenset({"sip", "sips"})
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 
@@ -182,7 +183,7 @@ class Uri:
 
 def without_password(text: str) -> str:
     """A URI as somebody gave it, or a text with URIs in it, without the passwords."""
-    return _URI_PASSWORD.sub(r"\g<1>removed", text)
+    return _USERINFO.sub(lambda found: _PASSWORD_THERE.sub(r"\g<1>removed", found[0]), text)
 
 
 def escape_user(text: str) -> str:
