@@ -108,11 +108,18 @@ class SlowOverIpv6:
         self.asked, self.go = asyncio.Event(), asyncio.Event()
         self.opened: list[MediaStream] = []
 
-    async def open(self, *, host: str = "127.0.0.1", live: bool = False, record: bool = True) -> MediaStream:
+    async def open(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        live: bool = False,
+        record: bool = True,
+        stun: tuple[str, int] | None = None,
+    ) -> MediaStream:
         if host == "::1":
             self.asked.set()
             await self.go.wait()
-        self.opened.append(await self._engine.open(host=host, live=live, record=record))
+        self.opened.append(await self._engine.open(host=host, live=live, record=record, stun=stun))
         return self.opened[-1]
 
     async def aclose(self) -> None:

@@ -13,6 +13,7 @@ from tuner_sipbridge.call.events import (
     Cancelled,
     Ended,
     Incoming,
+    Parted,
     Rejected,
     Ringing,
     TimedOut,
@@ -39,7 +40,7 @@ class TestAnsweredCalls:
     def test_the_caller_hangs_up(self, world: Make):
         call = world().dial()
         assert call.ladder == ["INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"]
-        assert [type(event) for event in call.caller.happened] == [Ringing, Answered, Ended]
+        assert [type(event) for event in call.caller.happened] == [Ringing, Answered, Ended, Parted]
         assert [type(event) for event in call.agent.happened] == [Incoming, Answered, Ended]
         assert call.outcome == call.agent_outcome == Ended("caller")
         call.assert_at_rest()
