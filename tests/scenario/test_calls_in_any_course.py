@@ -16,7 +16,6 @@ from tuner_sipbridge.call.events import (
     CallEvent,
     EarlyMedia,
     Ended,
-    Parted,
     Renegotiated,
     TransferProgress,
     TransferRequested,
@@ -33,7 +32,7 @@ from tuner_sipbridge.sip.uri import Uri
 from tuner_sipbridge.testing.network import Conditions, CountedIds, Fate, Machine, Node, VirtualNetwork
 
 from .challenging_gate import ChallengingGate
-from .third_party import Manner, ThirdParty
+from .third_party import Manner, ThirdParty, add_in_order
 
 GOOD = Credentials("probe", "s3cret")
 SHARES = st.sampled_from([0.0, 0.0, 0.1, 0.3])
@@ -163,12 +162,7 @@ class Calls(RuleBasedStateMachine):
             self.third.see(machine, event, now)
             return
         happened = self.happened[id(machine)]
-        if isinstance(event, Parted):
-            # What became of our BYE is told once, and after the end.
-            assert isinstance(happened[-1], Ended), (happened, event)
-        else:
-            assert not any(isinstance(before, CLOSING_EVENTS) for before in happened), (happened, event)
-        happened.append(event)
+        add_in_order(happened, event)
         if self.follows and isinstance(event, TransferRequested):
             assert isinstance(machine, OutboundCall | InboundCall)
             node = self.caller if machine is self.call else self.taken[-1][0]

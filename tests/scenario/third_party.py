@@ -11,7 +11,9 @@ from tuner_sipbridge.call.events import (
     CLOSING_EVENTS,
     Answered,
     CallEvent,
+    Ended,
     Incoming,
+    Parted,
     Rejected,
     Ringing,
     TransferRequested,
@@ -28,6 +30,15 @@ from tuner_sipbridge.testing.network import CountedIds, Machine, Node, VirtualNe
 
 Manner: TypeAlias = Literal["answers", "rings", "is busy"]
 Call: TypeAlias = "OutboundCall | InboundCall"
+
+
+def add_in_order(happened: list[CallEvent], event: CallEvent) -> None:
+    """Note an event; nothing follows the end of a call but, once, what became of our BYE."""
+    if isinstance(event, Parted):
+        assert isinstance(happened[-1], Ended), (happened, event)
+    else:
+        assert not any(isinstance(before, CLOSING_EVENTS) for before in happened), (happened, event)
+    happened.append(event)
 
 
 @dataclass
@@ -104,8 +115,7 @@ class ThirdParty:
 
     def see(self, machine: Machine, event: CallEvent, now: float) -> None:
         happened = self.happened[id(machine)]
-        assert not any(isinstance(before, CLOSING_EVENTS) for before in happened), (happened, event)
-        happened.append(event)
+        add_in_order(happened, event)
         if isinstance(machine, InboundCall):
             if isinstance(event, Incoming):
                 self._decide(machine, now)
