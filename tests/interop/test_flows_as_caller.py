@@ -382,9 +382,10 @@ async def test_lost_messages_are_repeated(sipp: Sipp, engine: PyMediaEngine, tra
         expect("INVITE", routed=True, lost=lost),
         reply("180 Ringing"),
         reply("200 OK", body=sdp(), lost=lost),
-        expect("ACK", lost=lost),
+        # From here to the BYE nothing is lost: the caller may hang up before it is repeated.
+        expect("ACK"),
         ask("agent", "INFO", 1),
-        await_status(200, lost=lost),
+        await_status(200),
         expect("BYE", lost=lost),
         reply("200 OK", to="bye"),
     )

@@ -87,7 +87,7 @@ PROMISES = {
 NOD = Scenario.model_validate({"name": "nod", "persona": {"voice": "tone"}, "steps": [{"pause_s": 0.02}]})
 
 
-def test_each_preset_is_promised_something() -> None:
+async def test_each_preset_is_promised_something() -> None:
     assert sorted(PROMISES) == [provider.name for provider in known_providers()]
 
 

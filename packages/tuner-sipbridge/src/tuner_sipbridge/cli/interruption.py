@@ -33,7 +33,8 @@ class Interruption:
     def watched(self) -> Generator[None]:
         """Take the signals, in the running loop."""
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the run instead
+        # Neither on Windows, where KeyboardInterrupt ends the run instead, nor in a thread beside the main one.
+        with contextlib.suppress(NotImplementedError, RuntimeError):
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self._on_signal, number)
         try:
