@@ -94,12 +94,16 @@ async def test_an_offer_in_a_reliable_response_is_answered_in_the_prack(
 
 
 @pytest.mark.parametrize(
-    "scenario", ["progress", "prack", "session_timer", "agent_hold", "redirect", "agent_refer", "agent_info"]
+    "scenario", ["progress", "prack", "session_timer", "agent_hold", "redirect", "agent_info"]
 )
 async def test_what_the_agent_does_over_udp_it_does_over_tcp(
     sipp: Sipp, engine: PyMediaEngine, scenario: str
 ):
-    """The same calls over UDP are in test_sipp.py, with what comes of them."""
+    """The same calls over UDP are in test_sipp.py, with what comes of them.
+
+    Not the transfer that is declined: its two reports may come in one segment, and SIPp gives a call up when it gets a
+    message while it has one to send.
+    """
     async with sipp.playing(scenario, "tcp") as (uri, process), Dialer(engine=engine) as dialer:
         run = await dialer.run(uri, WAIT)
         assert await succeeded(process)
