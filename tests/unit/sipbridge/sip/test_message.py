@@ -103,11 +103,13 @@ def test_a_trace_shows_a_message_without_its_secrets():
         ("Authorization", credentials),
         ("Proxy-Authorization", "Bearer topsecret"),
         ("Contact", "<sip:probe:topsecret@a>"),
+        ("X-Way", "<sip:desk:topsecret:topsecret@b>"),
         body=b"v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:topsecret|2^20\r\n\xff",
     )
     text = invite.redacted()
     assert 'nonce="n"' in text
     assert "<sip:probe:<removed>@a>" in text
+    assert "<sip:desk:<removed>@b>" in text
     assert "AES_CM_128_HMAC_SHA1_80 inline:<removed>|2^20" in text
     assert "Proxy-Authorization: Bearer <removed>\r\n" in text
     for secret in ("topsecret", "0a1b", 'probe\\"', "''probe"):

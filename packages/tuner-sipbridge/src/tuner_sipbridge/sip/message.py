@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 from tuner_sipbridge.errors import LocalProtocolError, RemoteProtocolError
 from tuner_sipbridge.sip.grammar import is_token, remembering, split_list
 from tuner_sipbridge.sip.headers import CSeq, Headers, NameAddr, Via
-from tuner_sipbridge.sip.uri import Uri
+from tuner_sipbridge.sip.uri import Uri, without_password
 
 VERSION = "SIP/2.0"
 
@@ -94,7 +94,6 @@ _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 _SECRET_FIELD = re.compile(
     r'\b((?:username\*?|response)[ \t]*=[ \t]*)("[^"\\]*(?:\\.[^"\\]*)*"|"?[^",\s]+)', re.IGNORECASE
 )
-_URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]+:)[^\s:@<>\"]+(?=@)", re.IGNORECASE)
 _SRTP_KEY = re.compile(
     r"(\binline:|^k=\w+:|^a=[ \t]*key-mgmt:[ \t]*\S+[ \t]+)[^|;\s]+", re.MULTILINE | re.IGNORECASE
 )
@@ -203,7 +202,7 @@ class _Fields:
         fields = self.headers.items(without="Content-Length")
         head = self._head(f"{name}: {_redacted_field(name, value)}" for name, value in fields)
         body = _SRTP_KEY.sub(rf"\g<1>{_REMOVED}", self.body.decode("utf-8", "replace"))
-        return _URI_PASSWORD.sub(rf"\g<1>{_REMOVED}", head.decode("utf-8", "replace")) + body
+        return without_password(head.decode("utf-8", "replace"), mark=_REMOVED) + body
 
     def _head(self, fields: Iterable[str]) -> bytes:
         return _encoded("\r\n".join((self.start_line, *fields, f"{_LENGTH}{len(self.body)}\r\n\r\n")))

@@ -181,9 +181,9 @@ class Uri:
         return replace(bare, headers=()) if bare.headers else bare
 
 
-def without_password(text: str) -> str:
-    """A URI as somebody gave it, or a text with URIs in it, without the passwords."""
-    return _USERINFO.sub(lambda found: _PASSWORD_THERE.sub(r"\g<1>removed", found[0]), text)
+def without_password(text: str, *, mark: str = "removed") -> str:
+    """A URI as somebody gave it, or a text with URIs in it, with `mark` in place of the passwords."""
+    return _USERINFO.sub(lambda found: _PASSWORD_THERE.sub(rf"\g<1>{mark}", found[0]), text)
 
 
 def escape_user(text: str) -> str:
